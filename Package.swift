@@ -1,0 +1,71 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target: no hidden re-exports, existentials named; in CI a warning is an error.
+let testing: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + (Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)])
+
+/// The programs also mark every memory-unsafe call; tests call C and Foundation freely.
+let swift: [SwiftSetting] = testing + [.strictMemorySafety()]
+
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "vmdevctl",
+    products: [
+        .executable(name: "vmdev-apply", targets: ["vmdev-apply"]),
+        .executable(name: "vmdevctl", targets: ["vmdevctl"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .target(name: "CLinux"),
+        .target(name: "Platform", dependencies: ["CLinux"], swiftSettings: swift),
+        .target(name: "Systemd", dependencies: ["CSystemd", "Platform"], swiftSettings: swift),
+        .target(name: "Devices", swiftSettings: swift),
+        .target(name: "Settings", dependencies: ["Devices", "Platform"], swiftSettings: swift),
+        .target(name: "Assignments", dependencies: ["Devices", "Platform"], swiftSettings: swift),
+        .target(
+            name: "HostDevices", dependencies: ["CLinux", "Devices", "Platform", "Systemd"],
+            swiftSettings: swift),
+        .target(name: "Hypervisors", dependencies: ["Devices", "Platform"], swiftSettings: swift),
+        .target(
+            name: "Applying",
+            dependencies: [
+                "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings", "Systemd",
+            ],
+            swiftSettings: swift),
+        .target(
+            name: "Control",
+            dependencies: [
+                "Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings",
+                "Systemd",
+            ],
+            swiftSettings: swift),
+        .executableTarget(
+            name: "vmdev-apply", dependencies: ["Applying", "Devices", "Platform", "Settings", arguments],
+            swiftSettings: swift),
+        .executableTarget(
+            name: "vmdevctl", dependencies: ["Control", "Devices", "Platform", arguments],
+            swiftSettings: swift),
+        .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: testing),
+        .testTarget(name: "DevicesTests", dependencies: ["Devices"], swiftSettings: testing),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: testing),
+        .testTarget(name: "AssignmentsTests", dependencies: ["Assignments"], swiftSettings: testing),
+        .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: testing),
+        .testTarget(name: "HostDevicesTests", dependencies: ["HostDevices"], swiftSettings: testing),
+        .testTarget(name: "HypervisorsTests", dependencies: ["Hypervisors"], swiftSettings: testing),
+        .testTarget(name: "ApplyingTests", dependencies: ["Applying"], swiftSettings: testing),
+        .testTarget(name: "ControlTests", dependencies: ["Control"], swiftSettings: testing),
+        .testTarget(name: "SystemTests", path: "Tests/System", swiftSettings: testing),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .gnu17
+)

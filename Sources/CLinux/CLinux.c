@@ -1,0 +1,95 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#ifndef BLKGETDISKSEQ
+#define BLKGETDISKSEQ _IOR(0x12, 128, __u64)
+#endif
+
+static struct flock lock_for(enum vmdev_lock_kind kind, int64_t start, int64_t length) {
+    // l_pid has to be 0 for an OFD lock; a length of 0 means to the end of the file.
+    struct flock lock = {.l_whence = SEEK_SET, .l_start = start, .l_len = length};
+    lock.l_type = kind == VMDEV_LOCK_WRITE ? F_WRLCK : kind == VMDEV_LOCK_READ ? F_RDLCK : F_UNLCK;
+    return lock;
+}
+
+int vmdev_lock_set(int fd, enum vmdev_lock_kind kind) {
+    struct flock lock = lock_for(kind, 0, 0);
+    int result;
+    do result = fcntl(fd, F_OFD_SETLK, &lock);
+    while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : 0;
+}
+
+int vmdev_lock_probe_range(int fd, enum vmdev_lock_kind kind, int64_t start, int64_t length) {
+    struct flock lock = lock_for(kind, start, length);
+    int result;
+    do result = fcntl(fd, F_OFD_GETLK, &lock);
+    while (result < 0 && errno == EINTR);
+    if (result < 0) return -errno;
+    return lock.l_type == F_WRLCK ? VMDEV_LOCK_WRITE : lock.l_type == F_RDLCK ? VMDEV_LOCK_READ : VMDEV_LOCK_NONE;
+}
+
+int vmdev_lock_probe(int fd, enum vmdev_lock_kind kind) { return vmdev_lock_probe_range(fd, kind, 0, 0); }
+
+int64_t vmdev_send_descriptor(int socket, const void *bytes, size_t count, int descriptor) {
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr alignment;
+    } control;
+    memset(&control, 0, sizeof control);
+    struct iovec vector = {.iov_base = (void *)bytes, .iov_len = count};
+    struct msghdr message = {
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
+    ssize_t sent;
+    do sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}
+
+static int kernel_flags(int flags) {
+    int result = O_CLOEXEC;
+    result |= flags & VMDEV_OPEN_READ_WRITE ? O_RDWR : flags & VMDEV_OPEN_WRITE ? O_WRONLY : O_RDONLY;
+    if (flags & VMDEV_OPEN_CREATE) result |= O_CREAT;
+    if (flags & VMDEV_OPEN_EXCLUSIVE) result |= O_EXCL;
+    if (flags & VMDEV_OPEN_NO_FOLLOW) result |= O_NOFOLLOW;
+    if (flags & VMDEV_OPEN_DIRECTORY) result |= O_DIRECTORY;
+    if (flags & VMDEV_OPEN_NON_BLOCKING) result |= O_NONBLOCK;
+    if (flags & VMDEV_OPEN_PATH) result |= O_PATH;
+    return result;
+}
+
+int vmdev_openat(int directory, const char *path, int flags, unsigned mode) {
+    int fd;
+    do fd = openat(directory, path, kernel_flags(flags), (mode_t)mode);
+    while (fd < 0 && errno == EINTR);
+    return fd < 0 ? -errno : fd;
+}
+
+int vmdev_open(const char *path, int flags, unsigned mode) { return vmdev_openat(AT_FDCWD, path, flags, mode); }
+
+int vmdev_block_size(int fd, uint64_t *bytes) { return ioctl(fd, BLKGETSIZE64, bytes) < 0 ? -errno : 0; }
+
+int vmdev_block_sequence(int fd, uint64_t *sequence) { return ioctl(fd, BLKGETDISKSEQ, sequence) < 0 ? -errno : 0; }
+
+int vmdev_node_number(int fd, uint32_t *major_number, uint32_t *minor_number, int *is_block) {
+    struct stat status;
+    if (fstat(fd, &status) < 0) return -errno;
+    *major_number = major(status.st_rdev);
+    *minor_number = minor(status.st_rdev);
+    *is_block = S_ISBLK(status.st_mode);
+    return 0;
+}

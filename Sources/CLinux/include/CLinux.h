@@ -1,0 +1,48 @@
+// What Linux offers and Swift's Glibc module does not show: GNU-only constants, variadic calls, macros.
+// Every function returns 0 (or a count) on success and -errno on failure, so that no caller reads errno late.
+#ifndef VMDEV_CLINUX_H
+#define VMDEV_CLINUX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum vmdev_lock_kind { VMDEV_LOCK_NONE = 0, VMDEV_LOCK_READ = 1, VMDEV_LOCK_WRITE = 2 };
+
+/// Takes, changes or drops an open-file-description lock on the whole file, without waiting (fcntl(2), F_OFD_SETLK).
+int vmdev_lock_set(int fd, enum vmdev_lock_kind kind);
+
+/// Tells which lock would stand in the way of one of `kind`: VMDEV_LOCK_NONE when it could be taken now.
+int vmdev_lock_probe(int fd, enum vmdev_lock_kind kind);
+
+/// The same question for a range of bytes: QEMU locks bytes 100 and up of an image (file-posix.c).
+int vmdev_lock_probe_range(int fd, enum vmdev_lock_kind kind, int64_t start, int64_t length);
+
+/// Sends bytes and one descriptor (SCM_RIGHTS) over a UNIX stream socket; answers the count of bytes sent.
+int64_t vmdev_send_descriptor(int socket, const void *bytes, size_t count, int descriptor);
+
+/// Opens a path, always with O_CLOEXEC; `flags` are the VMDEV_OPEN_ ones.
+int vmdev_open(const char *path, int flags, unsigned mode);
+int vmdev_openat(int directory, const char *path, int flags, unsigned mode);
+
+enum {
+    VMDEV_OPEN_READ = 0,
+    VMDEV_OPEN_WRITE = 1 << 0,
+    VMDEV_OPEN_READ_WRITE = 1 << 1,
+    VMDEV_OPEN_CREATE = 1 << 2,
+    VMDEV_OPEN_EXCLUSIVE = 1 << 3,
+    VMDEV_OPEN_NO_FOLLOW = 1 << 4,
+    VMDEV_OPEN_DIRECTORY = 1 << 5,
+    VMDEV_OPEN_NON_BLOCKING = 1 << 6,
+    VMDEV_OPEN_PATH = 1 << 7,
+};
+
+/// Size of an opened block device in bytes (BLKGETSIZE64).
+int vmdev_block_size(int fd, uint64_t *bytes);
+
+/// Sequence number of the disk behind an opened block device (BLKGETDISKSEQ, Linux 5.15): never used twice in one boot.
+int vmdev_block_sequence(int fd, uint64_t *sequence);
+
+/// Major and minor number of an opened device node, and whether it is a block device.
+int vmdev_node_number(int fd, uint32_t *major, uint32_t *minor, int *is_block);
+
+#endif

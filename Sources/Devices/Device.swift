@@ -1,0 +1,129 @@
+/// A device that a source VM exposes now.
+public struct Device: Hashable, Sendable {
+    /// Its kind.
+    public let deviceClass: DeviceClass
+    /// Who exposes it.
+    public let source: VMName
+    /// Where it is plugged.
+    public let port: Port
+    /// All names under which it is known wherever it is plugged; the first is the one to store.
+    public let identities: [DeviceIdentity]
+    /// What it says of itself, made printable.
+    public let title: String
+    /// What it is, for exclusion.
+    public let canonical: CanonicalDevice
+    /// Who uses it on the source itself; none when it is free.
+    public let uses: [Use]
+    /// What only devices of its class have.
+    public let details: Details
+
+    /// What only devices of one class have.
+    public enum Details: Hashable, Sendable {
+        /// A disk, partition or volume.
+        case block(Block)
+        /// Nothing more.
+        case plain
+    }
+
+    /// What a block device has.
+    public struct Block: Hashable, Sendable {
+        /// Its node, below the root's /dev ("/dev/sda1").
+        public let node: String
+        /// Major and minor number.
+        public let number: Number
+        /// The kernel's number for this very disk (diskseq(5) of sysfs, Linux 5.15): never used twice in one boot.
+        public let sequence: UInt64?
+        /// Bytes.
+        public let size: UInt64
+        /// Whether it can only be read.
+        public let isReadOnly: Bool
+        /// The serial number that the guest is shown; at most 20 characters, as virtio-blk has it.
+        public let serial: String
+        /// For a partition the disk that it is on.
+        public let parent: Port?
+
+        /// Describes a block device.
+        public init(
+            node: String, number: Number, sequence: UInt64?, size: UInt64, isReadOnly: Bool, serial: String,
+            parent: Port?
+        ) {
+            self.node = node
+            self.number = number
+            self.sequence = sequence
+            self.size = size
+            self.isReadOnly = isReadOnly
+            self.serial = serial
+            self.parent = parent
+        }
+    }
+
+    /// A device number.
+    public struct Number: Hashable, Sendable, CustomStringConvertible {
+        /// The driver's part.
+        public let major: UInt32
+        /// The device's part.
+        public let minor: UInt32
+
+        /// Joins both parts.
+        public init(major: UInt32, minor: UInt32) {
+            self.major = major
+            self.minor = minor
+        }
+
+        /// `8:1`.
+        public var description: String { "\(major):\(minor)" }
+    }
+
+    /// Something that the source itself does with a device.
+    public enum Use: Hashable, Sendable, CustomStringConvertible {
+        /// A file system of it is mounted there.
+        case mounted(String)
+        /// It is swap space.
+        case swap
+        /// A dm, md or bcache device of that name is made from it.
+        case holder(String)
+        /// Its part of that name is used: a partition, for example.
+        indirect case part(Port, Use)
+        /// The kernel says that it is busy and nothing tells by whom.
+        case busy
+
+        /// "mounted on /srv".
+        public var description: String {
+            switch self {
+            case .mounted(let place): "mounted on \(printable(place))"
+            case .swap: "used as swap"
+            case .holder(let name): "part of \(printable(name))"
+            case .part(let port, let use): "\(port) is \(use)"
+            case .busy: "in use by the host's kernel"
+            }
+        }
+    }
+
+    /// Describes a device.
+    public init(
+        _ deviceClass: DeviceClass, source: VMName, port: Port, identities: [DeviceIdentity] = [], title: String,
+        canonical: CanonicalDevice, uses: [Use] = [], details: Details = .plain
+    ) {
+        self.deviceClass = deviceClass
+        self.source = source
+        self.port = port
+        self.identities = identities
+        self.title = printable(title)
+        self.canonical = canonical
+        self.uses = uses
+        self.details = details
+    }
+
+    /// What only a block device has; nil for the others.
+    public var block: Block? {
+        if case .block(let block) = details { block } else { nil }
+    }
+
+    /// How the CLI stores it: port and identity where it has one.
+    public var reference: DeviceReference {
+        DeviceReference(deviceClass, source: source, port: port, identity: identities.first)
+    }
+
+    /// `dom0:sda1`.
+    public var name: String { "\(source):\(port)" }
+}

@@ -1,0 +1,115 @@
+/// Where a device is plugged, in the form of its class: `sda1`, `2-1.4`, `00_1f.2`, `mic`.
+public struct Port: Hashable, Sendable, Comparable, CustomStringConvertible {
+    /// The port itself.
+    public let description: String
+
+    /// The longest port, in characters: with our prefix it has to fit into the 31 of a QEMU node name.
+    public static let maximumLength = 25
+
+    /// Reads a port of the class.
+    public init(_ text: some StringProtocol, of deviceClass: DeviceClass) throws(SyntaxError) {
+        let canonical = Port.canonical(String(text), of: deviceClass)
+        guard let canonical, canonical.utf8.count <= Port.maximumLength else {
+            throw SyntaxError("\(deviceClass) port", text, expected: Port.expectation(of: deviceClass))
+        }
+        description = canonical
+    }
+
+    /// What a port of the class looks like, for messages and help.
+    public static func expectation(of deviceClass: DeviceClass) -> String {
+        switch deviceClass {
+        case .block: "a kernel name such as sda, sda1, nvme0n1p2, dm-3 or loop0 (a '/' in it written '_')"
+        case .usb: "bus-port such as 2-1 or 2-1.4"
+        case .pci: "[segment_]bus_device.function in hexadecimal, such as 00_1f.2 or 0000:00:1f.2"
+        case .mic: "mic, or an ALSA capture device such as mic-0-0"
+        }
+    }
+
+    /// Digits compare as numbers, so that `sda2` comes before `sda10`.
+    public static func < (left: Port, right: Port) -> Bool {
+        natural(left.description).lexicographicallyPrecedes(natural(right.description), by: <)
+    }
+
+    private static func canonical(_ text: String, of deviceClass: DeviceClass) -> String? {
+        switch deviceClass {
+        case .block: text.wholeMatchesBlock ? text : nil
+        case .usb: canonicalUSB(text)
+        case .pci: canonicalPCI(text)
+        case .mic: text == "mic" || text.wholeMatchesCapture ? text : nil
+        }
+    }
+
+    /// Qubes's database writes `2-1_4` for `2-1.4`.
+    private static func canonicalUSB(_ text: String) -> String? {
+        let halves = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard halves.count == 2, let bus = halves.first, let path = halves.last, isNumber(bus) else { return nil }
+        let steps = path.split(omittingEmptySubsequences: false) { $0 == "." || $0 == "_" }
+        guard !steps.isEmpty, steps.count <= 7, steps.allSatisfy(isNumber) else { return nil }
+        return "\(bus)-\(steps.joined(separator: "."))"
+    }
+
+    /// `0000:00:1f.2`, `00:1f.2` and `0000_00_1f.2` are `00_1f.2`; a segment other than 0 stays.
+    private static func canonicalPCI(_ text: String) -> String? {
+        let fields = text.lowercased().split(omittingEmptySubsequences: false) { ":_.".contains($0) }
+        let separators = text.filter { ":_.".contains($0) }
+        guard separators.last == ".", !separators.dropLast().contains("."),
+            let function = fields.last, function.utf8.count == 1, isHexadecimal(function),
+            fields.dropLast().allSatisfy(isHexadecimal)
+        else { return nil }
+        let widths = fields.map(\.utf8.count)
+        if widths == [2, 2, 1] { return "\(fields[0])_\(fields[1]).\(function)" }
+        guard widths == [4, 2, 2, 1] else { return nil }
+        let short = "\(fields[1])_\(fields[2]).\(function)"
+        return fields[0] == "0000" ? short : "\(fields[0])_\(short)"
+    }
+
+    private static func isNumber(_ text: some StringProtocol) -> Bool {
+        !text.isEmpty && text.utf8.count <= 3 && text.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
+    }
+
+    private static func isHexadecimal(_ text: some StringProtocol) -> Bool {
+        !text.isEmpty
+            && text.utf8.allSatisfy { ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x61 && $0 <= 0x66) }
+    }
+}
+
+extension String {
+    /// A kernel name of a block device, `!` (a `/` under /dev) written `_`.
+    fileprivate var wholeMatchesBlock: Bool {
+        guard let first = utf8.first, first >= 0x61 && first <= 0x7a else { return false }
+        return utf8.allSatisfy { byte in
+            (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x30 && byte <= 0x39) || byte == UInt8(ascii: "-")
+                || byte == UInt8(ascii: "_")
+        }
+    }
+
+    /// `mic-CARD-DEVICE`.
+    fileprivate var wholeMatchesCapture: Bool {
+        let fields = split(separator: "-", omittingEmptySubsequences: false)
+        return fields.count == 3 && fields.first == "mic"
+            && fields.dropFirst().allSatisfy { !$0.isEmpty && $0.utf8.count <= 3 && $0.allSatisfy { "0123456789".contains($0) } }
+    }
+}
+
+private enum Run: Comparable {
+    case number(Int)
+    case text(String)
+}
+
+private func natural(_ text: String) -> [Run] {
+    var runs: [Run] = []
+    for character in text {
+        if let digit = character.wholeNumberValue {
+            if case .number(let value)? = runs.last, value < 1 << 40 {
+                runs[runs.count - 1] = .number(value * 10 + digit)
+            } else {
+                runs.append(.number(digit))
+            }
+        } else if case .text(let value)? = runs.last {
+            runs[runs.count - 1] = .text(value + String(character))
+        } else {
+            runs.append(.text(String(character)))
+        }
+    }
+    return runs
+}

@@ -1,0 +1,79 @@
+public import Devices
+public import Platform
+
+/// What runs virtual machines. It knows nothing of assignments.
+public protocol Hypervisor: Sendable {
+    /// Its name for messages: "QEMU".
+    var name: String { get }
+
+    /// The VMs that run, paused ones included.
+    func runningVMs() throws(HypervisorError) -> [VMName]
+
+    /// Opens the control connection of a VM; with `waiting` it may still be on its way until the deadline.
+    ///
+    /// Throws `.notRunning` when there is no such VM now, `.unreachable` when it does not answer in time, `.wrongVM`
+    /// when another VM answers.
+    func connect(to vm: VMName, until deadline: Deadline, waiting: Bool) throws(HypervisorError) -> any RunningVM
+
+    /// Says why an option of the class cannot be honoured here; nil when all can.
+    func objection(to options: DeviceOptions, of deviceClass: DeviceClass) -> HypervisorError?
+}
+
+/// One VM that runs, over its control connection: the connection ends when the last reference goes.
+public protocol RunningVM: AnyObject {
+    /// Which VM.
+    var name: VMName { get }
+
+    /// Where it is in its life.
+    func state() throws(HypervisorError) -> VMState
+
+    /// The devices that we attached and that it still has, by what the VM itself says.
+    func attachments() throws(HypervisorError) -> Set<AttachmentID>
+
+    /// Finds a place for each request, in order, before any is attached; nil for one that has a place, else why not.
+    func place(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?]
+
+    /// Attaches one device at the place that was found for it. A failure leaves nothing behind.
+    func attach(_ request: AttachRequest) throws(HypervisorError)
+
+    /// Makes sure, by what the VM itself says, that each device is really there as it was asked for; throws for the
+    /// first that is not.
+    func verify(_ requests: [AttachRequest]) throws(HypervisorError)
+
+    /// Takes a device away and drops what was handed over for it.
+    func detach(_ id: AttachmentID, until deadline: Deadline) throws(HypervisorError)
+
+    /// Gives the VM's process a copy of an open file, to hold as long as it has the device (or lives).
+    func hold(_ descriptor: Descriptor, as name: String) throws(HypervisorError)
+
+    /// Has the VM's process close a file that it holds; one that it does not hold is no error.
+    func letGo(_ name: String) throws(HypervisorError)
+
+    /// Lets a VM run that has not started yet, and makes sure that it does.
+    func resume() throws(HypervisorError)
+
+    /// Ends the VM at once, as pulling its plug does, and waits until it has gone.
+    func end() throws(HypervisorError)
+}
+
+/// Where a VM is in its life.
+public enum VMState: Hashable, Sendable, CustomStringConvertible {
+    /// Paused before its first instruction.
+    case notStarted
+    /// It runs.
+    case running
+    /// Paused later, by somebody or something; the hypervisor's word for it.
+    case paused(String)
+    /// Ended, crashed or otherwise of no use; the hypervisor's word for it.
+    case ended(String)
+
+    /// "running", "paused (io-error)".
+    public var description: String {
+        switch self {
+        case .notStarted: "paused before its first instruction"
+        case .running: "running"
+        case .paused(let word): "paused (\(word))"
+        case .ended(let word): "ended (\(word))"
+        }
+    }
+}
