@@ -57,14 +57,34 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: testing),
         .testTarget(name: "DevicesTests", dependencies: ["Devices"], swiftSettings: testing),
-        .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: testing),
-        .testTarget(name: "AssignmentsTests", dependencies: ["Assignments"], swiftSettings: testing),
-        .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: testing),
-        .testTarget(name: "HostDevicesTests", dependencies: ["HostDevices"], swiftSettings: testing),
-        .testTarget(name: "HypervisorsTests", dependencies: ["Hypervisors"], swiftSettings: testing),
-        .testTarget(name: "ApplyingTests", dependencies: ["Applying"], swiftSettings: testing),
-        .testTarget(name: "ControlTests", dependencies: ["Control"], swiftSettings: testing),
-        .testTarget(name: "SystemTests", path: "Tests/System", swiftSettings: testing),
+        .testTarget(
+            name: "SettingsTests",
+            dependencies: ["Devices", "Platform", "Settings"],
+            swiftSettings: testing),
+        .testTarget(
+            name: "AssignmentsTests",
+            dependencies: ["Assignments", "Devices", "Platform"],
+            swiftSettings: testing),
+        .testTarget(name: "SystemdTests", dependencies: ["Platform", "Systemd"], swiftSettings: testing),
+        .testTarget(
+            name: "HostDevicesTests",
+            dependencies: ["Devices", "HostDevices", "Platform", "Systemd"],
+            swiftSettings: testing),
+        .testTarget(
+            name: "HypervisorsTests",
+            dependencies: ["Devices", "Hypervisors", "Platform"],
+            swiftSettings: testing),
+        .testTarget(
+            name: "ApplyingTests",
+            dependencies: ["Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings", "Systemd"],
+            swiftSettings: testing),
+        .testTarget(
+            name: "ControlTests",
+            dependencies: ["Applying", "Assignments", "Control", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings", "Systemd"],
+            swiftSettings: testing),
+        .testTarget(
+            name: "SystemTests", dependencies: ["Platform", "vmdev-apply", "vmdevctl"], path: "Tests/System",
+            swiftSettings: testing),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu17

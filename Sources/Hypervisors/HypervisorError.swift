@@ -1,4 +1,4 @@
-public import Devices
+internal import Devices
 
 /// Why a hypervisor did not do what it was asked for.
 public struct HypervisorError: Error, Equatable, Sendable, CustomStringConvertible {
