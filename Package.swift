@@ -76,11 +76,17 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "ApplyingTests",
-            dependencies: ["Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings", "Systemd"],
+            dependencies: [
+                "Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings",
+                "Systemd",
+            ],
             swiftSettings: testing),
         .testTarget(
             name: "ControlTests",
-            dependencies: ["Applying", "Assignments", "Control", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings", "Systemd"],
+            dependencies: [
+                "Applying", "Assignments", "Control", "Devices", "HostDevices", "Hypervisors", "Platform",
+                "Settings", "Systemd",
+            ],
             swiftSettings: testing),
         .testTarget(
             name: "SystemTests", dependencies: ["Platform", "vmdev-apply", "vmdevctl"], path: "Tests/System",

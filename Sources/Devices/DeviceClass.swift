@@ -6,7 +6,8 @@ public enum DeviceClass: String, CaseIterable, Sendable, Comparable, CustomStrin
     public init(parsing text: some StringProtocol) throws(SyntaxError) {
         guard let known = DeviceClass(rawValue: String(text)) else {
             throw SyntaxError(
-                "device class", text, expected: "one of \(DeviceClass.allCases.map(\.rawValue).joined(separator: ", "))")
+                "device class", text,
+                expected: "one of \(DeviceClass.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         self = known
     }

@@ -20,5 +20,7 @@ public struct DeviceIdentity: Hashable, Sendable, Comparable, CustomStringConver
     }
 
     /// By character.
-    public static func < (left: DeviceIdentity, right: DeviceIdentity) -> Bool { left.description < right.description }
+    public static func < (left: DeviceIdentity, right: DeviceIdentity) -> Bool {
+        left.description < right.description
+    }
 }

@@ -30,7 +30,8 @@ public struct DeviceReference: Hashable, Sendable, CustomStringConvertible {
         guard let colon = text.firstIndex(of: ":") else {
             throw SyntaxError(
                 "device", text,
-                expected: "SOURCE:PORT or SOURCE:PORT:IDENTITY, such as dom0:\(DeviceReference.example(of: deviceClass))")
+                expected:
+                    "SOURCE:PORT or SOURCE:PORT:IDENTITY, such as dom0:\(DeviceReference.example(of: deviceClass))")
         }
         let source = try VMName(text[..<colon])
         let rest = Substring(text[text.index(after: colon)...])
@@ -43,7 +44,8 @@ public struct DeviceReference: Hashable, Sendable, CustomStringConvertible {
         } else if let identity {
             self.init(deviceClass, source: source, identity: identity)
         } else {
-            throw SyntaxError("device", text, expected: "a port or an identity: '*' can stand for one of them, not for both")
+            throw SyntaxError(
+                "device", text, expected: "a port or an identity: '*' can stand for one of them, not for both")
         }
     }
 

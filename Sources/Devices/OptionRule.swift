@@ -53,7 +53,8 @@ public struct OptionRule: Sendable {
     private static let block = [
         OptionRule(key: "read-only", help: "yes: the guest cannot write to it", kind: .boolean),
         OptionRule(
-            key: "frontend-dev", help: "the device's name in the guest (Qubes OS only)", kind: .frontend(["xvd", "sd"])),
+            key: "frontend-dev", help: "the device's name in the guest (Qubes OS only)",
+            kind: .frontend(["xvd", "sd"])),
         OptionRule(key: "devtype", help: "disk (default) or cdrom", kind: .words(["disk", "cdrom"])),
     ]
     private static let pci = [

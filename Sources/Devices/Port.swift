@@ -87,7 +87,9 @@ extension String {
     fileprivate var wholeMatchesCapture: Bool {
         let fields = split(separator: "-", omittingEmptySubsequences: false)
         return fields.count == 3 && fields.first == "mic"
-            && fields.dropFirst().allSatisfy { !$0.isEmpty && $0.utf8.count <= 3 && $0.allSatisfy { "0123456789".contains($0) } }
+            && fields.dropFirst().allSatisfy {
+                !$0.isEmpty && $0.utf8.count <= 3 && $0.allSatisfy { "0123456789".contains($0) }
+            }
     }
 }
 

@@ -22,7 +22,7 @@ public struct SystemCallError: Error, Equatable, Sendable, CustomStringConvertib
     /// The kernel's reason alone: "Permission denied".
     public var reason: String {
         var buffer = [CChar](repeating: 0, count: 128)
-        let text = strerror_r_text(code, &buffer)
+        let text = errorText(code, &buffer)
         return text ?? "error \(code)"
     }
 
@@ -35,7 +35,7 @@ public struct SystemCallError: Error, Equatable, Sendable, CustomStringConvertib
 }
 
 /// Glibc shows the POSIX form of strerror_r, which writes into the buffer.
-private func strerror_r_text(_ code: Int32, _ buffer: inout [CChar]) -> String? {
+private func errorText(_ code: Int32, _ buffer: inout [CChar]) -> String? {
     let count = buffer.count
     let failed = unsafe buffer.withUnsafeMutableBufferPointer { pointer -> Bool in
         guard let base = pointer.baseAddress else { return true }

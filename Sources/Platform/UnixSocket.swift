@@ -46,7 +46,8 @@ public struct UnixSocket: Sendable {
             guard try descriptor.wait(.writable, until: deadline) else { return false }
             let sent = unsafe rest.withUnsafeBytes { buffer -> Int64 in
                 if let passing {
-                    return unsafe vmdev_send_descriptor(descriptor.raw, buffer.baseAddress, buffer.count, passing.raw)
+                    return unsafe vmdev_send_descriptor(
+                        descriptor.raw, buffer.baseAddress, buffer.count, passing.raw)
                 }
                 let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
                 let result = unsafe Glibc.send(descriptor.raw, buffer.baseAddress, buffer.count, flags)
