@@ -45,8 +45,13 @@ final class QMPConnection {
     /// Sends commands without waiting for each reply, and answers with their results in the same order.
     ///
     /// A command that passes a descriptor goes alone: QEMU drops a descriptor that it has not used when the next comes.
-    func call(_ commands: [QMPCommand]) throws(QMPError) -> [Result<JSONValue, QMPError>] {
+    ///
+    /// `limit` takes the place of the timeout for this call.
+    func call(
+        _ commands: [QMPCommand], within limit: Duration? = nil
+    ) throws(QMPError) -> [Result<JSONValue, QMPError>] {
         if let failure { throw failure }
+        let timeout = limit ?? self.timeout
         let deadline = Deadline(after: timeout)
         let base = nextID
         nextID += Int64(commands.count)
