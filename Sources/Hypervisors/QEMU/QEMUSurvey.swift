@@ -12,6 +12,9 @@ struct QEMUSurvey {
         let type: String
         /// Its id; nil for one without.
         let id: String?
+
+        /// Whether it is a PCI Express port.
+        var isPort: Bool { type == "pcie-root-port" || type == "ioh3420" }
     }
 
     private let vm: QEMUVM
@@ -32,7 +35,8 @@ struct QEMUSurvey {
         self.vm = vm
         let named = QEMUSurvey.parts(answers[safe: 0], below: QOM.peripheral, named: true)
         let unnamed = QEMUSurvey.parts(answers[safe: 1], below: QOM.anonymous, named: false)
-        parts = Array((named + unnamed).prefix(QEMUSurvey.limit))
+        // QOM lists in the order of a hash table.
+        parts = (named + unnamed).prefix(QEMUSurvey.limit).sorted { $0.path < $1.path }
 
         let root = (answers[safe: 2]??.array ?? []).first { $0["bus"]?.integer == 0 }?["devices"]?.array ?? []
         rootDevices = root.count
@@ -44,24 +48,33 @@ struct QEMUSurvey {
             ? (1..<32).filter { !taken.contains(Int64($0)) }.map { .slot($0, bus: "pci.0") } : []
     }
 
-    /// The PCI Express ports with nothing in them: one round trip, and one more if a port has no id.
+    /// The PCI Express ports with nothing in them, in the order of their PCI addresses, in which a guest finds its
+    /// disks: one round trip, and one more if a port has no id.
     func freePorts() throws(HypervisorError) -> [QEMUPlace] {
-        let ports = parts.filter { $0.type == "pcie-root-port" || $0.type == "ioh3420" }
+        let ports = parts.filter(\.isPort)
         let buses = try buses(of: ports.map { (path: $0.path, id: $0.id) }, type: "PCIE")
         let answers = try vm.ask(
-            buses.flatMap { [QMPCommand.list($0.path), .get("hotplug-handler", of: $0.path)] })
-        return buses.enumerated().compactMap { index, bus in
-            guard let list = answers[safe: 2 * index] ?? nil, QOM.devices(onBus: list).isEmpty,
-                (answers[safe: 2 * index + 1] ?? nil)?.string?.isEmpty == false
+            buses.flatMap { bus in
+                [
+                    QMPCommand.get("addr", of: bus.device), .list(bus.path), .get("hotplug-handler", of: bus.path),
+                ]
+            })
+        // QEMU names the bus of a port without id itself, and then may well have two "pcie.0".
+        let names = Dictionary(buses.map { ($0.name, 1) } + [("pcie.0", 1)], uniquingKeysWith: +)
+        let free = buses.enumerated().compactMap { index, bus -> (address: Int64, name: String)? in
+            guard names[bus.name] == 1, let list = answers[safe: 3 * index + 1] ?? nil,
+                QOM.devices(onBus: list).isEmpty,
+                (answers[safe: 3 * index + 2] ?? nil)?.string?.isEmpty == false
             else { return nil }
-            return .port(bus: bus.name)
+            return ((answers[safe: 3 * index] ?? nil)?.integer ?? .max, bus.name)
         }
+        return free.sorted { $0 < $1 }.map { .port(bus: $0.name) }
     }
 
     /// The highest chassis number of the machine's ports.
     func lastChassis() throws(HypervisorError) -> Int64 {
-        let ports = parts.filter { $0.type == "pcie-root-port" || $0.type == "ioh3420" }
-        return try vm.ask(ports.map { .get("chassis", of: $0.path) }).compactMap { $0?.integer }.max() ?? 0
+        try vm.ask(parts.filter(\.isPort).map { .get("chassis", of: $0.path) }).compactMap { $0?.integer }.max()
+            ?? 0
     }
 
     /// Free targets of virtio-scsi controllers, `count` at most.
@@ -124,15 +137,15 @@ struct QEMUSurvey {
     /// The buses that the devices offer; that of a device with an id has the id as its name.
     private func buses(
         of devices: [(path: String, id: String?)], type: String
-    ) throws(HypervisorError) -> [(path: String, name: String)] {
+    ) throws(HypervisorError) -> [(device: String, path: String, name: String)] {
         let unnamed = devices.filter { $0.id == nil }
         var lists = try vm.ask(unnamed.map { .list($0.path) })[...]
         return devices.compactMap { device in
-            if let id = device.id { return ("\(device.path)/\(id)", id) }
+            if let id = device.id { return (device.path, "\(device.path)/\(id)", id) }
             guard let list = lists.popFirst() ?? nil,
                 let name = QOM.children(list).first(where: { $0.childType == type })?.name
             else { return nil }
-            return ("\(device.path)/\(name)", name)
+            return (device.path, "\(device.path)/\(name)", name)
         }
     }
 
