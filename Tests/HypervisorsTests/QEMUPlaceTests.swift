@@ -40,6 +40,10 @@ import Testing
             places: [.port(bus: "pcie.1"), nil],
             advice: ["-device pcie-root-port,id=vmdev-port3,bus=pcie.0,chassis=3,slot=3"]),
         Case(
+            testDescription: "the last of many ports, when all others are taken", ports: 13,
+            arguments: (0..<12).flatMap { ["-device", "virtio-rng-pci,bus=rp\($0)"] },
+            places: [.port(bus: "rp12")]),
+        Case(
             testDescription: "ports by their addresses, not by their names",
             arguments: ["-device", "pcie-root-port,id=z,chassis=1", "-device", "pcie-root-port,id=a,chassis=2"],
             count: 2, places: [.port(bus: "z"), .port(bus: "a")]),

@@ -158,6 +158,38 @@ import Testing
         #expect(disk.isClaimed)
     }
 
+    @Test("A VM that hangs is ended all the same")
+    func hung() throws {
+        let process = try QEMUProcess()
+        let vm = try #require(process.connect() as? QEMUVM)
+        process.hang()
+        #expect(try !process.hasEnded)
+        try vm.end(within: .milliseconds(50))
+        #expect(try process.hasEnded)
+    }
+
+    @Test("What an attachment that was cut short left behind goes when it is detached")
+    func halfAttached() throws {
+        let process = try QEMUProcess(ports: 1)
+        let vm = try #require(process.connect() as? QEMUVM)
+        let disk = try LoopDisk()
+        let id = try AttachmentID(port: disk.device().port)
+        do {
+            let claim = try Descriptor.open(disk.node, [.readWrite, .exclusive])
+            try vm.hold(claim, as: id.claimName)
+            try vm.connection.call(
+                QMPCommand("add-fd", ["opaque": .string(id.description)], passing: claim.reopened()))
+            try vm.connection.call(
+                QMPCommand("blockdev-add", ["driver": "null-co", "node-name": .string(id.description)]))
+        }
+        #expect(disk.isClaimed)
+        try vm.detach(id, until: soon)
+        #expect(!disk.isClaimed)
+        let request = try disk.request()
+        try vm.attach(request)
+        try vm.verify([request])
+    }
+
     @Test("A QEMU without privileges gets the disk that it could not open itself")
     func unprivileged() throws {
         let process = try QEMUProcess(ports: 1, arguments: ["-runas", "nobody"])

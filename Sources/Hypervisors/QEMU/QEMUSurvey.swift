@@ -19,6 +19,8 @@ struct QEMUSurvey {
 
     private let vm: QEMUVM
     private let parts: [Part]
+    /// PCI addresses of the devices on the first bus that have an id.
+    private let addresses: [String: Int64]
     /// The number of devices on the first PCI bus; 0 for a machine without PCI.
     let rootDevices: Int
     /// Whether the machine is an i440fx one.
@@ -40,6 +42,13 @@ struct QEMUSurvey {
 
         let root = (answers[safe: 2]??.array ?? []).first { $0["bus"]?.integer == 0 }?["devices"]?.array ?? []
         rootDevices = root.count
+        addresses = Dictionary(
+            root.compactMap { device in
+                guard let id = device["qdev_id"]?.string, let slot = device["slot"]?.integer,
+                    let function = device["function"]?.integer
+                else { return nil }
+                return (id, slot &* 8 &+ function)
+            }, uniquingKeysWith: min)
         let handler = answers[safe: 3] ?? nil
         isConventional = handler != nil
         let taken = Set(root.compactMap { $0["slot"]?.integer })
@@ -48,28 +57,35 @@ struct QEMUSurvey {
             ? (1..<32).filter { !taken.contains(Int64($0)) }.map { .slot($0, bus: "pci.0") } : []
     }
 
-    /// The PCI Express ports with nothing in them, in the order of their PCI addresses, in which a guest finds its
-    /// disks: one round trip, and one more if a port has no id.
-    func freePorts() throws(HypervisorError) -> [QEMUPlace] {
-        let ports = parts.filter(\.isPort)
-        let buses = try buses(of: ports.map { (path: $0.path, id: $0.id) }, type: "PCIE")
-        let answers = try vm.ask(
-            buses.flatMap { bus in
-                [
-                    QMPCommand.get("addr", of: bus.device), .list(bus.path), .get("hotplug-handler", of: bus.path),
-                ]
-            })
+    /// PCI Express ports with nothing in them, `count` at most, in the order of their PCI addresses, in which a guest
+    /// finds its disks.
+    func freePorts(_ count: Int) throws(HypervisorError) -> [QEMUPlace] {
+        let ports = parts.filter(\.isPort).sorted { address($0) < address($1) }
+        var buses = try buses(of: ports.map { (path: $0.path, id: $0.id) }, type: "PCIE")[...]
         // QEMU names the bus of a port without id itself, and then may well have two "pcie.0".
         let names = Dictionary(buses.map { ($0.name, 1) } + [("pcie.0", 1)], uniquingKeysWith: +)
-        let free = buses.enumerated().compactMap { index, bus -> (address: Int64, name: String)? in
-            guard names[bus.name] == 1, let list = answers[safe: 3 * index + 1] ?? nil,
-                QOM.devices(onBus: list).isEmpty,
-                (answers[safe: 3 * index + 2] ?? nil)?.string?.isEmpty == false
-            else { return nil }
-            return ((answers[safe: 3 * index] ?? nil)?.integer ?? .max, bus.name)
+        buses = buses.filter { names[$0.name] == 1 }[...]
+        var result: [QEMUPlace] = []
+        while result.count < count, !buses.isEmpty {
+            // Each question costs QEMU a turn of its main loop: no more of them than are needed or go out together.
+            let some = buses.prefix(max(count - result.count, QMPConnection.unansweredLimit / 2))
+            buses = buses.dropFirst(some.count)
+            let answers = try vm.ask(
+                some.flatMap { [QMPCommand.list($0.path), .get("hotplug-handler", of: $0.path)] })
+            for (index, bus) in some.enumerated() where result.count < count {
+                let list = answers[safe: 2 * index] ?? nil
+                let handler = answers[safe: 2 * index + 1] ?? nil
+                guard let list, QOM.devices(onBus: list).isEmpty, handler?.string?.isEmpty == false else {
+                    continue
+                }
+                result.append(.port(bus: bus.name))
+            }
         }
-        return free.sorted { $0 < $1 }.map { .port(bus: $0.name) }
+        return result
     }
+
+    /// Slot and function on the first bus; those that query-pci does not name come last.
+    private func address(_ port: Part) -> Int64 { port.id.flatMap { addresses[$0] } ?? .max }
 
     /// The highest chassis number of the machine's ports.
     func lastChassis() throws(HypervisorError) -> Int64 {

@@ -43,6 +43,14 @@ final class QEMUProcess: @unchecked Sendable {
 
     var pid: Int32 { process.processIdentifier }
 
+    /// Whether it has ended, by the kernel's word: Foundation hears of it later.
+    var hasEnded: Bool {
+        get throws { try ProcessHandle(pid: pid)?.waitForEnd(until: Deadline(after: .zero)) ?? true }
+    }
+
+    /// Stops it as a bug would: it is there and answers nothing.
+    func hang() { Foundation.kill(pid, SIGSTOP) }
+
     /// The hypervisor that this VM is on.
     var hypervisor: QEMU { folder.qemu }
 
