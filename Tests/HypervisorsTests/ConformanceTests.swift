@@ -5,7 +5,7 @@ import Platform
 import Testing
 
 /// What every hypervisor keeps to, the simulator and the real ones alike.
-@Suite struct ConformanceTests {
+@Suite(.needsLoopDevices, .needsQEMU) struct ConformanceTests {
     let soon = Deadline(after: .seconds(20))
 
     @Test(

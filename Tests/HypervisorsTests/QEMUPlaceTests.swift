@@ -6,7 +6,7 @@ import Testing
 @testable import Hypervisors
 
 /// Where devices go in a real QEMU.
-@Suite struct QEMUPlaceTests {
+@Suite(.needsLoopDevices, .needsQEMU) struct QEMUPlaceTests {
     /// A machine, what is to be attached, and where it has to go; nil has no room and the text says what to add.
     struct Case: Sendable, CustomTestStringConvertible {
         let testDescription: String

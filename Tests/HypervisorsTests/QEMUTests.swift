@@ -6,7 +6,7 @@ import Testing
 @testable import Hypervisors
 
 /// What only a real QEMU can show.
-@Suite struct QEMUTests {
+@Suite(.needsLoopDevices, .needsQEMU) struct QEMUTests {
     let soon = Deadline(after: .seconds(20))
 
     @Test("Eight disks go in, read-write and read-only by turns")

@@ -144,7 +144,19 @@ import Testing
         #expect(next.first?.value?["status"]?.string == "prelaunch")
     }
 
-    @Test("A connection that ends in the middle of a batch gives no results at all")
+    @Test("Events without end are no answer")
+    func endlessEvents() throws {
+        let peer = peer([.greeting, .hear, .repeated("{\"event\": \"RTC_CHANGE\", \"data\": {}}\n")])
+        let connection = try connection(to: peer)
+        let error = #expect(throws: QMPError.self) {
+            try connection.call([QMPCommand("query-status")], within: .milliseconds(50))
+        }
+        #expect(error == .transport("no answer to 'query-status' within 0.05 s"))
+        #expect(try connection.event(until: Deadline(after: .milliseconds(50))) { $0.name == "RESUME" } == nil)
+        #expect(!connection.waitForEnd(until: Deadline(after: .milliseconds(50))))
+    }
+
+    @Test("A connection that ends in the middle of a batch gives no results at all", .needsLoopDevices)
     func cutBatch() throws {
         let vm = try connect(.handshake("work"), .answer("{\"return\": [], \"id\": ID}\n"), .hear)
         let disk = try LoopDisk()

@@ -4,7 +4,7 @@ import Platform
 import Testing
 
 /// What the simulator does wrong when it is told to: the tests of the transaction stand on it.
-@Suite struct SimulatorTests {
+@Suite(.needsLoopDevices) struct SimulatorTests {
     let simulator = Simulator()
     let work: VMName
     let disk: LoopDisk

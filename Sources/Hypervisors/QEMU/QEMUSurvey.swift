@@ -60,7 +60,7 @@ struct QEMUSurvey {
     /// PCI Express ports with nothing in them, `count` at most, in the order of their PCI addresses, in which a guest
     /// finds its disks.
     func freePorts(_ count: Int) throws(HypervisorError) -> [QEMUPlace] {
-        let ports = parts.filter(\.isPort).sorted { address($0) < address($1) }
+        let ports = parts.filter(\.isPort).sorted { (address($0), $0.path) < (address($1), $1.path) }
         var buses = try buses(of: ports.map { (path: $0.path, id: $0.id) }, type: "PCIE")[...]
         // QEMU names the bus of a port without id itself, and then may well have two "pcie.0".
         let names = Dictionary(buses.map { ($0.name, 1) } + [("pcie.0", 1)], uniquingKeysWith: +)

@@ -15,6 +15,8 @@ final class ScriptedPeer: Sendable {
         case send(String)
         /// Sends so many bytes without the end of a line.
         case flood(Int)
+        /// Sends the text again and again until the client closes.
+        case repeated(String)
         /// Waits for a command and gives no answer.
         case hear
         /// Waits for a command; answers with the text, `ID` in it being the command's number.
@@ -55,6 +57,9 @@ final class ScriptedPeer: Sendable {
         case .greeting: return conversation.send(ScriptedPeer.greeting)
         case .send(let text): return conversation.send(text)
         case .flood(let count): return conversation.send(String(repeating: "x", count: count))
+        case .repeated(let text):
+            while conversation.send(text) {}
+            return true
         case .hear: return hear(&conversation) != nil
         case .answer(let text): return answer(text, &conversation)
         case .silence:
