@@ -12,7 +12,7 @@ struct BootTests {
         try host.assign("work block dom0:\(disk.port) required -")
         let vm = try VM("work", on: host, guest: Guest(disks: 1))
         let outcome = try host.apply("work", "--boot")
-        #expect(outcome.status == 0, "\(outcome)")
+        try #require(outcome.status == 0, "\(outcome)")
         #expect(
             try vm.disksSeenByGuest() == [
                 GuestDisk(size: 8 << 20, readOnly: false, serial: disk.port, text: disk.text)
@@ -25,7 +25,7 @@ struct BootTests {
         try host.assign("work block dom0:\(disk.port) required read-only=yes")
         let vm = try VM("work", on: host, guest: Guest(disks: 1))
         let outcome = try host.apply("work", "--boot")
-        #expect(outcome.status == 0, "\(outcome)")
+        try #require(outcome.status == 0, "\(outcome)")
         #expect(try vm.disksSeenByGuest().map(\.readOnly) == [true])
     }
 
@@ -35,7 +35,7 @@ struct BootTests {
         try host.assign("work block dom0:\(disk.port) required -")
         let vm = try VM("work", on: host, guest: Guest(disks: 1))
         let outcome = try host.apply("work", "--boot")
-        #expect(outcome.status == 0, "\(outcome)")
+        try #require(outcome.status == 0, "\(outcome)")
         #expect(try vm.disksSeenByGuest().map(\.readOnly) == [true])
     }
 
@@ -47,7 +47,7 @@ struct BootTests {
         try host.assign("work block dom0:\(disk.port) required -")
         let vm = try VM("work", on: host, room: room, guest: Guest(disks: 1))
         let outcome = try host.apply("work", "--boot")
-        #expect(outcome.status == 0, "\(outcome)")
+        try #require(outcome.status == 0, "\(outcome)")
         let seen = try vm.disksSeenByGuest()
         #expect(seen.map(\.text) == [disk.text])
         #expect(seen.map(\.size) == [8 << 20])

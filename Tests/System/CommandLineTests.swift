@@ -27,10 +27,10 @@ struct CommandLineTests {
     @Test("attach and detach without --persistent work on a running VM and leave the table as it is")
     func hot() throws {
         let vm = try VM("work", on: host, guest: Guest(disks: 0, stays: true))
-        #expect(try host.apply("work", "--boot").status == 0)
+        try #require(try host.apply("work", "--boot").status == 0)
         _ = try vm.console(upTo: "guest: staying")
         let attached = try host.vmdevctl("block", "attach", "work", reference)
-        #expect(attached.status == 0, "\(attached)")
+        try #require(attached.status == 0, "\(attached)")
         let console = try vm.console(upTo: "text=\(disk.text)")
         #expect(console.contains("serial=\(disk.port) "))
         let detached = try host.vmdevctl("block", "detach", "work", reference)

@@ -11,7 +11,7 @@ final class LoopDisk {
     var port: String { "loop\(number)" }
     /// How it begins.
     let text: String
-    private let file = temporaryPath("disk")
+    private let file: String
     private let number: Int
     private var isAttached = true
 
@@ -20,6 +20,8 @@ final class LoopDisk {
     /// Makes a disk of so many MiB.
     init(megabytes: Int = 8, readOnly: Bool = false) throws {
         if let unmet = Requirement.wholeHost { throw Failure("this test \(unmet)") }
+        let file = temporaryPath("disk")
+        self.file = file
         text = "disk \(UInt64.random(in: 0...UInt64.max))"
         guard FileManager.default.createFile(atPath: file, contents: Data("\(text)\n".utf8)),
             truncate(file, megabytes << 20) == 0
