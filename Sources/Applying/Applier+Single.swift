@@ -1,7 +1,8 @@
 internal import Assignments
 public import Devices
 internal import HostDevices
-public import Hypervisors
+internal import Platform
+internal import Hypervisors
 
 /// One device at a time, for an administrator at work on a VM.
 extension Applier {
@@ -26,22 +27,9 @@ extension Applier {
         do {
             let vm = try connect(to: assignment.target, waiting: false)
             let lock = try lockVM(assignment.target)
-            defer { withExtendedLifetime(lock) {} }
-            let attaching = Attaching(vm: vm, sources: sources, locks: locks, timeout: timeout)
-            let mine = try locks.live().filter { $0.vm == assignment.target }
-            let present = try vm.attachments()
-            for record in mine where !present.contains(record.id) { attaching.letGo(record) }
-            if present.contains(item.record.id), mine.contains(where: { $0.isSameDevice(as: item.record) }) {
-                return .alreadyAttached(item.device)
-            }
-            let (prepared, refused) = try attaching.prepare([item], stopAtFailure: true)
-            if let problem = refused.first { return .failed(problem) }
-            let (attached, failed) = attaching.attach(prepared, stopAtFailure: true)
-            guard !attached.isEmpty else {
-                return .failed(failed.first ?? Problem(.notVerified, assignment, "\(assignment.device)"))
-            }
-            report(item, .attached, "is attached")
-            return .attached(item.device)
+            let result = try attach(item, to: vm)
+            lock.release()
+            return result
         } catch let problem as Problem where problem.reason == .notRunning {
             return .notRunning(item.device)
         } catch let problem as Problem {
@@ -55,13 +43,31 @@ extension Applier {
         }
     }
 
+    private func attach(_ item: Resolution.Item, to vm: any RunningVM) throws -> SingleResult {
+        let attaching = Attaching(vm: vm, sources: sources, locks: locks, timeout: timeout)
+        let mine = try locks.live().filter { $0.vm == item.assignment.target }
+        let present = try vm.attachments()
+        for record in mine where !present.contains(record.id) { attaching.letGo(record) }
+        if present.contains(item.record.id), mine.contains(where: { $0.isSameDevice(as: item.record) }) {
+            return .alreadyAttached(item.device)
+        }
+        let (prepared, refused) = try attaching.prepare([item], stopAtFailure: true)
+        if let problem = refused.first { return .failed(problem) }
+        let (attached, failed) = attaching.attach(prepared, stopAtFailure: true)
+        guard !attached.isEmpty else {
+            return .failed(failed.first ?? Problem(.notVerified, item.assignment, "\(item.device.name) did not arrive"))
+        }
+        report(item, .attached, "is attached")
+        return .attached(item.device)
+    }
+
     /// Takes one device away from a VM that runs; nil when it has gone.
     public func detach(_ record: LockRecord) -> Problem? {
         do {
             let vm = try connect(to: record.vm, waiting: false)
             let lock = try lockVM(record.vm)
-            defer { withExtendedLifetime(lock) {} }
             try Attaching(vm: vm, sources: sources, locks: locks, timeout: timeout).detach(record)
+            lock.release()
             reporter.report(
                 Outcome(
                     .detached, target: record.vm,

@@ -44,13 +44,21 @@ public struct Applier: Sendable {
             reporter.progress("waiting for VM \(target)")
             let vm = try connect(to: target, waiting: occasion == .boot)
             // A VM without assignments is let go at once: nothing of what follows is its business.
-            let lock = assignments.isEmpty && tableProblems.isEmpty ? nil : try lockVM(target)
-            defer { withExtendedLifetime(lock) {} }
-            var start = Start(applier: self, target: target, vm: vm, occasion: occasion)
-            return start.run(assignments, tableProblems: tableProblems)
+            guard !assignments.isEmpty || !tableProblems.isEmpty else { return start(vm, target, occasion, [], []) }
+            let lock = try lockVM(target)
+            let status = start(vm, target, occasion, assignments, tableProblems)
+            lock.release()
+            return status
         } catch {
             return refuse(target, tableProblems + [error])
         }
+    }
+
+    private func start(
+        _ vm: any RunningVM, _ target: VMName, _ occasion: Occasion, _ assignments: [Assignment], _ problems: [Problem]
+    ) -> ExitStatus {
+        var start = Start(applier: self, target: target, vm: vm, occasion: occasion)
+        return start.run(assignments, tableProblems: problems)
     }
 
     func connect(to target: VMName, waiting: Bool) throws(Problem) -> any RunningVM {
@@ -112,12 +120,11 @@ public struct Applier: Sendable {
     }
 
     /// One transaction at a time for one VM.
-    func lockVM(_ target: VMName) throws(Problem) -> Descriptor {
+    func lockVM(_ target: VMName) throws(Problem) -> LockFile {
         let folder = root.path("/run/vmdev/vms")
         do {
-            try makeFolder(folder, mode: 0o700)
-            let lock = try Descriptor.waitForLock("\(folder)/\(target)", until: Deadline(after: timeout))
-            if let lock { return lock }
+            try makeFolders(folder, permissions: 0o700)
+            if let lock = try LockFile.take("\(folder)/\(target)", until: Deadline(after: timeout)) { return lock }
         } catch {
             throw Problem(
                 error.isPermission ? .permission : .configuration, nil, "\(target): \(error)",

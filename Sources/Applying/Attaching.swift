@@ -1,6 +1,7 @@
-public import Devices
+internal import Devices
 internal import HostDevices
-public import Hypervisors
+internal import Platform
+internal import Hypervisors
 
 /// The steps that change something: lock, claim, hand over, attach, verify. Each device either arrives whole or leaves
 /// nothing behind.

@@ -1,5 +1,5 @@
 public import Devices
-public import Hypervisors
+internal import Hypervisors
 public import Platform
 
 /// The lock files under /run/vmdev/locks: the proof that no device is in two places.
@@ -97,7 +97,7 @@ public struct LockFolder: Sendable {
     }
 
     private func prepare() throws(Failure) {
-        do { try makeFolder(path, mode: 0o700) } catch { throw .system(error) }
+        do { try makeFolders(path, permissions: 0o700) } catch { throw .system(error) }
     }
 }
 

@@ -1,6 +1,6 @@
 public import Assignments
 public import Devices
-public import HostDevices
+internal import HostDevices
 public import Hypervisors
 
 /// One reason why a VM cannot have one of its devices, or any: what, why, and what to do.

@@ -1,5 +1,6 @@
 internal import Devices
 internal import HostDevices
+internal import Platform
 
 /// The texts of what resolving can find: each names VM, class, source and port, what was expected, what is there, and
 /// what to do.

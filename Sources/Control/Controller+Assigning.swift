@@ -1,5 +1,6 @@
 internal import Applying
 internal import Assignments
+internal import HostDevices
 public import Devices
 internal import Hypervisors
 

@@ -1,6 +1,7 @@
 public import Applying
 internal import Assignments
 public import Devices
+internal import Hypervisors
 
 extension Controller {
     /// What the next start of a VM, or of all VMs with assignments, would come to.

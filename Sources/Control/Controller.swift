@@ -3,7 +3,7 @@ public import Assignments
 public import Devices
 public import HostDevices
 public import Hypervisors
-public import Platform
+internal import Platform
 
 /// What an administrator does with devices and assignments of one host.
 public struct Controller: Sendable {

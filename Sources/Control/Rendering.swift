@@ -1,4 +1,5 @@
-public import Devices
+internal import Applying
+internal import Devices
 internal import FoundationEssentials
 
 /// In which form a command answers.

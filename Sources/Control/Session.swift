@@ -2,6 +2,7 @@ public import Applying
 internal import Devices
 public import Platform
 internal import Settings
+internal import Systemd
 
 /// One call of `vmdevctl`: the host it works on, and how much it tells.
 public struct Session: Sendable {

@@ -37,7 +37,7 @@ struct BlockStack {
 extension BlockFolder {
     /// Finds the folder of a block device by its number, links resolved.
     init?(number: Device.Number, root: Root) {
-        guard let path = resolved(root.path("/sys/dev/block/\(number)")) else { return nil }
+        guard let path = try? resolved(root.path("/sys/dev/block/\(number)")) else { return nil }
         self.init(path: path)
     }
 }

@@ -80,30 +80,23 @@ extension Descriptor {
     }
 }
 
-/// Makes the folder `path` and those above it that are missing, with permissions 0755 whatever the umask says.
-public func makeFolders(_ path: String) throws(SystemCallError) {
-    if unsafe mkdir(path, 0o755) == 0 {
-        _ = unsafe chmod(path, 0o755)
-        return
-    }
-    switch errno {
-    case EEXIST: return
-    case ENOENT:
-        guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
-            throw SystemCallError("make folder", path, code: ENOENT)
+/// Makes the folder `path` with these permissions, whatever the umask says, and those above it that are missing with
+/// 0755. A folder that is there stays as it is.
+public func makeFolders(_ path: String, permissions: UInt32 = 0o755) throws(SystemCallError) {
+    if unsafe mkdir(path, permissions) != 0 {
+        switch errno {
+        case EEXIST: return
+        case ENOENT:
+            guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
+                throw SystemCallError("make folder", path, code: ENOENT)
+            }
+            try makeFolders(String(path[..<slash]))
+            if unsafe mkdir(path, permissions) != 0 {
+                guard errno == EEXIST else { throw SystemCallError("make folder", path, code: errno) }
+                return
+            }
+        default: throw SystemCallError("make folder", path, code: errno)
         }
-        try makeFolders(String(path[..<slash]))
-        guard unsafe mkdir(path, 0o755) == 0 || errno == EEXIST else {
-            throw SystemCallError("make folder", path, code: errno)
-        }
-        _ = unsafe chmod(path, 0o755)
-    default: throw SystemCallError("make folder", path, code: errno)
     }
-}
-
-/// The path without links that `path` leads to.
-public func resolved(_ path: String) throws(SystemCallError) -> String {
-    guard let text = unsafe realpath(path, nil) else { throw SystemCallError("resolve", path, code: errno) }
-    defer { unsafe free(text) }
-    return unsafe String(cString: text)
+    _ = unsafe chmod(path, permissions)
 }

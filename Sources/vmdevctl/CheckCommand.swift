@@ -1,3 +1,4 @@
+import Applying
 import ArgumentParser
 import Control
 

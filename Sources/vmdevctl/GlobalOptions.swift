@@ -1,5 +1,6 @@
-import ArgumentParser
-import Control
+import Applying
+public import ArgumentParser
+public import Control
 import Platform
 
 /// What every command takes.
