@@ -62,3 +62,22 @@ extension VMName {
     static var work: VMName { get throws { try VMName("work") } }
     static var media: VMName { get throws { try VMName("media") } }
 }
+
+/// The error of the table that `body` ends with; nil when it succeeds.
+func tableError(_ body: () throws -> Void) throws -> TableError? {
+    do {
+        try body()
+        return nil
+    } catch let error as TableError {
+        return error
+    }
+}
+
+/// Runs `body` as user `nobody` as far as files are concerned. This is of the thread alone, so other tests stay root.
+func asNobody(_ body: () throws -> Void) throws {
+    typealias Call = @convention(c) (UInt32) -> Int32
+    let setfsuid = unsafeBitCast(try #require(dlsym(nil, "setfsuid")), to: Call.self)
+    _ = setfsuid(65534)
+    defer { _ = setfsuid(0) }
+    try body()
+}
