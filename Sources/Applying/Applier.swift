@@ -38,7 +38,7 @@ public struct Applier: Sendable {
     }
 
     /// Applies the VM's assignments and answers how the program ends.
-    public func apply(to target: VMName, on occasion: Occasion) -> ExitStatus {
+    public func apply(to target: VMName, on occasion: Occasion) -> Sysexit {
         let (assignments, tableProblems) = read(target)
         do {
             reporter.progress("waiting for VM \(target)")
@@ -56,7 +56,7 @@ public struct Applier: Sendable {
 
     private func start(
         _ vm: any RunningVM, _ target: VMName, _ occasion: Occasion, _ assignments: [Assignment], _ problems: [Problem]
-    ) -> ExitStatus {
+    ) -> Sysexit {
         var start = Start(applier: self, target: target, vm: vm, occasion: occasion)
         return start.run(assignments, tableProblems: problems)
     }
@@ -70,13 +70,13 @@ public struct Applier: Sendable {
     }
 
     /// Says what the next start of the VM would come to, without changing anything.
-    public func check(_ target: VMName) -> ExitStatus {
+    public func check(_ target: VMName) -> Sysexit {
         let (assignments, tableProblems) = read(target)
         let resolution = resolve(assignments)
         for problem in tableProblems + resolution.problems { report(problem, target) }
         for item in resolution.items { reportFollowed(item) }
         let problems = (tableProblems + resolution.problems).filter { !$0.isTolerable }
-        let status = ExitStatus.first(of: problems.map(\.reason.status))
+        let status = Sysexit.first(of: problems.map(\.reason.status))
         let count = resolution.items.count
         reporter.report(
             status == .success
@@ -86,7 +86,7 @@ public struct Applier: Sendable {
     }
 
     /// Tells which devices are free now that the VM has gone.
-    public func release(_ target: VMName) -> ExitStatus {
+    public func release(_ target: VMName) -> Sysexit {
         let held: [LockRecord]
         do { held = try locks.live().filter { $0.vm == target } } catch {
             return refuse(target, [Problem(.configuration, nil, "\(target): the locks cannot be read: \(error)")])
@@ -154,9 +154,9 @@ public struct Applier: Sendable {
                 """))
     }
 
-    private func refuse(_ target: VMName, _ problems: [Problem]) -> ExitStatus {
+    private func refuse(_ target: VMName, _ problems: [Problem]) -> Sysexit {
         for problem in problems { report(problem, target) }
-        return ExitStatus.first(of: problems.map(\.reason.status))
+        return Sysexit.first(of: problems.map(\.reason.status))
     }
 
     func devices(_ count: Int) -> String { count == 1 ? "1 device" : "\(count) devices" }

@@ -27,7 +27,7 @@ public struct Program: Sendable {
     }
 
     /// Does it, and answers how the program ends.
-    public func run(_ target: VMName, _ occasion: Occasion) -> ExitStatus {
+    public func run(_ target: VMName, _ occasion: Occasion) -> Sysexit {
         let settings: Settings
         do {
             settings = try Settings(root: root)

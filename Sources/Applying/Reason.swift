@@ -50,7 +50,7 @@ public enum Reason: String, Sendable, CaseIterable {
     case permission
 
     /// The exit status of a program that fails for this reason.
-    public var status: ExitStatus {
+    public var status: Sysexit {
         switch self {
         case .deviceMissing, .deviceMoved, .deviceReplaced, .deviceAmbiguous, .deviceReadOnly, .sourceUnknown,
             .sourceUnreadable:

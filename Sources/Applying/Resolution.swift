@@ -56,8 +56,8 @@ public struct Resolution: Sendable {
     }
 
     /// The status with which a start fails; success when nothing required is in the way.
-    public var status: ExitStatus {
-        ExitStatus.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
+    public var status: Sysexit {
+        Sysexit.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
     }
 
     private static func find(

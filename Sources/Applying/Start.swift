@@ -24,7 +24,7 @@ struct Start {
     }
 
     /// Applies what was read of the table.
-    mutating func run(_ assignments: [Assignment], tableProblems: [Problem]) -> ExitStatus {
+    mutating func run(_ assignments: [Assignment], tableProblems: [Problem]) -> Sysexit {
         problems = tableProblems
         let present: Set<AttachmentID>
         do {
@@ -107,7 +107,7 @@ struct Start {
 
     // MARK: How it ends
 
-    private mutating func finish(already: [Resolution.Item], attached: [Resolution.Item]) -> ExitStatus {
+    private mutating func finish(already: [Resolution.Item], attached: [Resolution.Item]) -> Sysexit {
         if !isStart && hasFailed { return leaveAlone(already, attached) }
         if state == .notStarted {
             do { try vm.resume() } catch {
@@ -127,9 +127,9 @@ struct Start {
 
     /// The VM ends first: its process is what holds the devices, and the kernel takes them from a dead process more
     /// surely than the VM would give them back one by one. Only if it does not end are they taken away in reverse.
-    private func refuseStart(_ attached: [Resolution.Item]) -> ExitStatus {
+    private func refuseStart(_ attached: [Resolution.Item]) -> Sysexit {
         tellProblems()
-        let status = ExitStatus.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
+        let status = Sysexit.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
         do {
             try vm.end()
             applier.reporter.report(
@@ -146,14 +146,14 @@ struct Start {
         return status
     }
 
-    private func leaveAlone(_ already: [Resolution.Item], _ attached: [Resolution.Item]) -> ExitStatus {
+    private func leaveAlone(_ already: [Resolution.Item], _ attached: [Resolution.Item]) -> Sysexit {
         tell(already, attached)
         tellProblems()
         applier.reporter.report(
             Outcome(
                 .leftAlone, target: target,
                 "\(target): is up and is left alone, without what is named above; the next start would fail"))
-        return ExitStatus.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
+        return Sysexit.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
     }
 
     private func tell(_ already: [Resolution.Item], _ attached: [Resolution.Item]) {

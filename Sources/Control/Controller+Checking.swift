@@ -5,11 +5,11 @@ internal import Hypervisors
 
 extension Controller {
     /// What the next start of a VM, or of all VMs with assignments, would come to.
-    public func check(_ target: VMName?) throws(Failure) -> ExitStatus {
+    public func check(_ target: VMName?) throws(Failure) -> Sysexit {
         if let target { return applier.check(target) }
         let (assignments, problems) = try wholeTable()
         let targets = Set(assignments.map(\.target) + problems.compactMap { $0.target.flatMap { try? VMName($0) } })
-        return ExitStatus.first(of: targets.sorted().map(applier.check))
+        return Sysexit.first(of: targets.sorted().map(applier.check))
     }
 
     /// Whether the table is sound: what is to be said of it, and its problems.

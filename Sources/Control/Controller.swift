@@ -63,10 +63,10 @@ public struct Failure: Error, Equatable, Sendable {
     /// What to do next.
     public let remedy: String?
     /// How the program ends.
-    public let status: ExitStatus
+    public let status: Sysexit
 
     /// Describes a failure.
-    public init(_ message: String, remedy: String? = nil, status: ExitStatus) {
+    public init(_ message: String, remedy: String? = nil, status: Sysexit) {
         self.message = message
         self.remedy = remedy
         self.status = status

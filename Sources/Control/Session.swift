@@ -18,7 +18,7 @@ public struct Session: Sendable {
     }
 
     /// Runs a command; a failure is told on standard error, and is the status with which the program ends.
-    public func run(_ body: (Session) throws -> Void) -> ExitStatus {
+    public func run(_ body: (Session) throws -> Void) -> Sysexit {
         do {
             try body(self)
             return .success
@@ -28,7 +28,7 @@ public struct Session: Sendable {
         } catch let error as SyntaxError {
             writeStandardError("vmdevctl: \(error).\n")
             return .usage
-        } catch let status as ExitStatus {
+        } catch let status as Sysexit {
             return status
         } catch {
             writeStandardError("vmdevctl: \(error)\n")
@@ -59,4 +59,4 @@ public struct Session: Sendable {
     }
 }
 
-extension ExitStatus: Error {}
+extension Sysexit: Error {}

@@ -32,7 +32,7 @@ final class FakeHost: Sendable {
     var locks: LockFolder { LockFolder(root: root) }
 
     /// Applies the rows to a VM; returns the status.
-    func apply(_ vm: String, on occasion: Applier.Occasion = .boot, _ rows: String...) throws -> ExitStatus {
+    func apply(_ vm: String, on occasion: Applier.Occasion = .boot, _ rows: String...) throws -> Sysexit {
         store.set(try rows.map(row))
         return applier.apply(to: try VMName(vm), on: occasion)
     }
@@ -53,7 +53,7 @@ func disk(
     readOnly: Bool = false, sequence: UInt64 = 1
 ) throws -> Device {
     Device(
-        .block, source: .host, port: try Port(port, of: .block),
+        .block, source: .host, port: try Devices.Port(port, of: .block),
         identities: try identity.map { [try DeviceIdentity($0)] } ?? [], title: "disk \(port)",
         canonical: CanonicalDevice(key: "block-\(port)", beneath: beneath.map { "block-\($0)" }), uses: uses,
         details: .block(
@@ -65,13 +65,13 @@ func disk(
 /// The host's devices, as a test sets them.
 final class FakeSource: DeviceSource {
     let name = VMName.host
-    private let state = Mutex<(devices: [Device], claims: [Port: SourceError])>(([], [:]))
+    private let state = Mutex<(devices: [Device], claims: [Devices.Port: SourceError])>(([], [:]))
 
     func set(_ devices: [Device]) { state.withLock { $0.devices = devices } }
 
     /// Claiming what is in that port fails.
     func refuseClaim(_ port: String, _ error: SourceError) throws {
-        let port = try Port(port, of: .block)
+        let port = try Devices.Port(port, of: .block)
         state.withLock { $0.claims[port] = error }
     }
 
@@ -88,7 +88,7 @@ final class FakeSource: DeviceSource {
         do { return try Descriptor.open("/dev/null") } catch { throw SourceError(.unreadable, "\(error)") }
     }
 
-    func absence(of port: Port, in deviceClass: DeviceClass) -> String? { nil }
+    func absence(of port: Devices.Port, in deviceClass: DeviceClass) -> String? { nil }
 }
 
 /// A table in memory.

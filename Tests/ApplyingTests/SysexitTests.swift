@@ -1,16 +1,17 @@
 import Applying
+import Systemd
 import Testing
 
 @Suite("How the programs end")
 struct ExitStatusTests {
     @Test("Of several reasons the one that has to be solved first decides", arguments: [
-        ([], ExitStatus.success), ([.unavailable], .unavailable), ([.unavailable, .taken], .taken),
+        ([], Sysexit.success), ([.unavailable], .unavailable), ([.unavailable, .taken], .taken),
         ([.unavailable, .tableWrong, .taken], .tableWrong), ([.unreachable, .unavailable], .unreachable),
         ([.refused, .configuration], .configuration), ([.permission, .taken], .permission),
-    ] as [([ExitStatus], ExitStatus)])
-    func first(statuses: [ExitStatus], expected: ExitStatus) {
-        #expect(ExitStatus.first(of: statuses) == expected)
-        #expect(ExitStatus.first(of: statuses.reversed()) == expected)
+    ] as [([Sysexit], Sysexit)])
+    func first(statuses: [Sysexit], expected: Sysexit) {
+        #expect(Sysexit.first(of: statuses) == expected)
+        #expect(Sysexit.first(of: statuses.reversed()) == expected)
     }
 
     @Test("Every reason fails with a status that the README names")

@@ -1,5 +1,5 @@
 /// How a program of ours ends, by sysexits(3), so that systemd and scripts can tell the reasons apart.
-public enum ExitStatus: Int32, Sendable, CaseIterable {
+public enum Sysexit: Int32, Sendable, CaseIterable {
     /// All is as it should be.
     case success = 0
     /// EX_USAGE: wrong arguments.
@@ -21,8 +21,8 @@ public enum ExitStatus: Int32, Sendable, CaseIterable {
 
     /// The one status for several problems: the one that has to be solved first, so that a service manager which
     /// retries on 69 and 75 does not retry what cannot get better by itself.
-    public static func first(of statuses: some Sequence<ExitStatus>) -> ExitStatus {
-        let order: [ExitStatus] = [
+    public static func first(of statuses: some Sequence<Sysexit>) -> Sysexit {
+        let order: [Sysexit] = [
             .configuration, .tableWrong, .permission, .taken, .refused, .unreachable, .unavailable, .usage,
         ]
         let present = Set(statuses)
