@@ -90,7 +90,7 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "SystemTests", dependencies: ["Platform", "vmdev-apply", "vmdevctl"], path: "Tests/System",
-            swiftSettings: testing),
+            exclude: ["Demo", "Guest"], swiftSettings: testing),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu17
