@@ -53,7 +53,7 @@ let package = Package(
             name: "vmdev-apply", dependencies: ["Applying", "Devices", "Platform", "Settings", arguments],
             swiftSettings: swift),
         .executableTarget(
-            name: "vmdevctl", dependencies: ["Control", "Devices", "Platform", arguments],
+            name: "vmdevctl", dependencies: ["Applying", "Control", "Devices", "Platform", arguments],
             swiftSettings: swift),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: testing),
         .testTarget(name: "DevicesTests", dependencies: ["Devices"], swiftSettings: testing),

@@ -8,7 +8,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #ifndef BLKGETDISKSEQ
 #define BLKGETDISKSEQ _IOR(0x12, 128, __u64)
@@ -60,6 +62,17 @@ int64_t vmdev_send_descriptor(int socket, const void *bytes, size_t count, int d
     return sent < 0 ? -errno : sent;
 }
 
+int vmdev_peer_pid(int socket) {
+    struct ucred peer = {0};
+    socklen_t size = sizeof peer;
+    return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ? -errno : peer.pid;
+}
+
+int vmdev_pidfd_open(int pid) {
+    long result = syscall(SYS_pidfd_open, pid, 0);
+    return result < 0 ? -errno : (int)result;
+}
+
 static int kernel_flags(int flags) {
     int result = O_CLOEXEC;
     result |= flags & VMDEV_OPEN_READ_WRITE ? O_RDWR : flags & VMDEV_OPEN_WRITE ? O_WRONLY : O_RDONLY;
@@ -84,6 +97,8 @@ int vmdev_open(const char *path, int flags, unsigned mode) { return vmdev_openat
 int vmdev_block_size(int fd, uint64_t *bytes) { return ioctl(fd, BLKGETSIZE64, bytes) < 0 ? -errno : 0; }
 
 int vmdev_block_sequence(int fd, uint64_t *sequence) { return ioctl(fd, BLKGETDISKSEQ, sequence) < 0 ? -errno : 0; }
+
+int vmdev_block_read_only(int fd, int *is_read_only) { return ioctl(fd, BLKROGET, is_read_only) < 0 ? -errno : 0; }
 
 int vmdev_node_number(int fd, uint32_t *major_number, uint32_t *minor_number, int *is_block) {
     struct stat status;

@@ -53,6 +53,18 @@ public final class Descriptor: Sendable {
         return Descriptor(owning: result)
     }
 
+    /// A second descriptor of the same open file: locks and claims belong to both.
+    public func duplicate() throws(SystemCallError) -> Descriptor {
+        let copy = fcntl(raw, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else { throw SystemCallError("duplicate", "descriptor \(raw)", code: errno) }
+        return Descriptor(owning: copy)
+    }
+
+    /// Opens the same file once more (proc(5), /proc/self/fd): locks and claims stay with the first.
+    public func reopened(_ options: Options = []) throws(SystemCallError) -> Descriptor {
+        try Descriptor.open("/proc/self/fd/\(raw)", options)
+    }
+
     /// Reads at most `count` bytes; an empty answer is the end of the file.
     public func read(upTo count: Int) throws(SystemCallError) -> [UInt8] {
         var code: Int32 = 0
@@ -88,6 +100,16 @@ public final class Descriptor: Sendable {
             }
             rest = rest.dropFirst(sent)
         }
+    }
+}
+
+extension Descriptor {
+    /// Makes `bytes` all that is in the file.
+    public func replaceContents(with bytes: [UInt8]) throws(SystemCallError) {
+        guard ftruncate(raw, 0) == 0, lseek(raw, 0, SEEK_SET) == 0 else {
+            throw SystemCallError("write", "descriptor \(raw)", code: errno)
+        }
+        try write(bytes)
     }
 }
 

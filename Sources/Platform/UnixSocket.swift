@@ -10,7 +10,11 @@ public struct UnixSocket: Sendable {
     public init(_ descriptor: Descriptor) { self.descriptor = descriptor }
 
     /// Connects to the socket at `path`, of any length: the folder is opened first and the short name is used below it.
-    public static func connect(to path: String) throws(SystemCallError) -> UnixSocket {
+    ///
+    /// A server whose queue is full makes connect(2) wait; with a deadline it fails with EAGAIN then.
+    public static func connect(
+        to path: String, until deadline: Deadline? = nil
+    ) throws(SystemCallError) -> UnixSocket {
         guard let slash = path.lastIndex(of: "/") else { throw SystemCallError("connect to", path, code: EINVAL) }
         let folder = try Descriptor.open(String(path[...slash]), [.path, .directory])
         let short = "/proc/self/fd/\(folder.raw)/\(path[path.index(after: slash)...])"
@@ -21,6 +25,7 @@ public struct UnixSocket: Sendable {
         guard var address = unixAddress(path.utf8.count < 108 ? path : short) else {
             throw SystemCallError("connect to", path, code: ENAMETOOLONG)
         }
+        if let deadline { try limitWaiting(of: raw, until: deadline) }
         let result = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 unsafe Glibc.connect(raw, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
@@ -28,6 +33,23 @@ public struct UnixSocket: Sendable {
         }
         guard result == 0 else { throw SystemCallError("connect to", path, code: errno) }
         return UnixSocket(descriptor)
+    }
+
+    /// Which process serves the other end, if the kernel tells: the one that called listen(2).
+    public func peer() -> ProcessHandle? {
+        let pid = vmdev_peer_pid(descriptor.raw)
+        guard pid > 1 else { return nil }
+        return ProcessHandle(pid: pid)
+    }
+
+    /// unix(7): connect(2) heeds the socket's send timeout; 0 there means none, so a passed deadline is 1 µs.
+    private static func limitWaiting(of raw: Int32, until deadline: Deadline) throws(SystemCallError) {
+        let left = Int(deadline.milliseconds)
+        var time = timeval(tv_sec: left / 1000, tv_usec: left == 0 ? 1 : left % 1000 * 1000)
+        let size = socklen_t(MemoryLayout<timeval>.size)
+        guard unsafe setsockopt(raw, SOL_SOCKET, SO_SNDTIMEO, &time, size) == 0 else {
+            throw SystemCallError("limit", "socket", code: errno)
+        }
     }
 
     /// Reads what is there, at most `count` bytes; nil when the deadline came first, empty when the peer has closed.

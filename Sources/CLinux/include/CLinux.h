@@ -20,6 +20,12 @@ int vmdev_lock_probe_range(int fd, enum vmdev_lock_kind kind, int64_t start, int
 /// Sends bytes and one descriptor (SCM_RIGHTS) over a UNIX stream socket; answers the count of bytes sent.
 int64_t vmdev_send_descriptor(int socket, const void *bytes, size_t count, int descriptor);
 
+/// Process that serves the other end of a connected UNIX socket (unix(7), SO_PEERCRED); 0 from another PID namespace.
+int vmdev_peer_pid(int socket);
+
+/// A descriptor that becomes readable when the process ends (pidfd_open(2)).
+int vmdev_pidfd_open(int pid);
+
 /// Opens a path, always with O_CLOEXEC; `flags` are the VMDEV_OPEN_ ones.
 int vmdev_open(const char *path, int flags, unsigned mode);
 int vmdev_openat(int directory, const char *path, int flags, unsigned mode);
@@ -41,6 +47,9 @@ int vmdev_block_size(int fd, uint64_t *bytes);
 
 /// Sequence number of the disk behind an opened block device (BLKGETDISKSEQ, Linux 5.15): never used twice in one boot.
 int vmdev_block_sequence(int fd, uint64_t *sequence);
+
+/// Whether an opened block device refuses to be written (BLKROGET).
+int vmdev_block_read_only(int fd, int *is_read_only);
 
 /// Major and minor number of an opened device node, and whether it is a block device.
 int vmdev_node_number(int fd, uint32_t *major, uint32_t *minor, int *is_block);

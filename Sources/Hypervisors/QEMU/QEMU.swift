@@ -1,0 +1,164 @@
+public import Devices
+internal import Glibc
+public import Platform
+
+/// Plain QEMU processes, each with a QMP socket that is ours alone.
+public struct QEMU: Hypervisor {
+    /// "QEMU".
+    public let name = "QEMU"
+
+    private let root: Root
+    private let pattern: String
+    private let timeout: Duration
+
+    /// Finds the VMs' sockets under `root` by `socketPattern`, an absolute path in which `%i` stands for the VM's name;
+    /// `timeout` is how long QEMU may take for one answer.
+    public init(root: Root, socketPattern: String, timeout: Duration) {
+        self.root = root
+        self.pattern = socketPattern
+        self.timeout = timeout
+    }
+
+    /// Where the VM's socket is, root included.
+    public func socketPath(of vm: VMName) -> String {
+        root.path(
+            pattern.split(separator: "%i", omittingEmptySubsequences: false).joined(separator: vm.description))
+    }
+
+    /// The VMs whose socket somebody serves, in order.
+    ///
+    /// Throws `.forbidden` when the folder or a socket may not be used.
+    public func runningVMs() throws(HypervisorError) -> [VMName] {
+        guard let (folder, before, after) = candidates() else { return [] }
+        let entries: [String]
+        do {
+            entries = try names(in: folder)
+        } catch {
+            if error.isMissing { return [] }
+            throw HypervisorError(
+                error.isPermission ? .forbidden : .unreachable, "the QMP sockets cannot be listed: \(error)")
+        }
+        var result: [VMName] = []
+        for entry in entries where entry.utf8.count > before.utf8.count + after.utf8.count {
+            guard entry.hasPrefix(before), entry.hasSuffix(after),
+                let vm = try? VMName(entry.dropFirst(before.count).dropLast(after.count)), !vm.isHost
+            else { continue }
+            do {
+                if try QMPSocket(path: socketPath(of: vm)).isServed() { result.append(vm) }
+            } catch {
+                throw failure(of: vm, error)
+            }
+        }
+        return result.sorted()
+    }
+
+    /// Opens the control connection of a VM.
+    ///
+    /// Throws `.notRunning`, `.unreachable`, `.forbidden`, `.wrongVM` or `.notUnderstood`.
+    public func connect(
+        to vm: VMName, until deadline: Deadline, waiting: Bool
+    ) throws(HypervisorError) -> any RunningVM {
+        let path = socketPath(of: vm)
+        let socket = try open(vm, QMPSocket(path: path), until: deadline, waiting: waiting)
+        let connection: QMPConnection
+        let results: [Result<JSONValue, QMPError>]
+        do {
+            connection = try QMPConnection(greetedBy: socket, until: deadline, timeout: timeout)
+            results = try connection.call([QMPCommand("qmp_capabilities"), QMPCommand("query-name")])
+            _ = try results.first?.get()
+            try checkName(of: vm, results.last?.get() ?? .null)
+        } catch let error as QMPError {
+            throw noConversation(with: vm, error)
+        } catch let error as HypervisorError {
+            throw error
+        } catch {
+            throw HypervisorError(.unreachable, "VM \(vm): \(error)")
+        }
+        return QEMUVM(name: vm, connection: connection, timeout: timeout)
+    }
+
+    /// `frontend-dev` cannot be honoured.
+    public func objection(to options: DeviceOptions, of deviceClass: DeviceClass) -> HypervisorError? {
+        guard deviceClass == .block, options["frontend-dev"] != nil else { return nil }
+        return HypervisorError(
+            .unsupported, "frontend-dev cannot be honoured on QEMU: the guest names its own disks",
+            remedy: "Drop the option, and have the guest use the disk by its serial: /dev/disk/by-id/virtio-SERIAL")
+    }
+
+    private func open(
+        _ vm: VMName, _ socket: QMPSocket, until deadline: Deadline, waiting: Bool
+    ) throws(HypervisorError) -> UnixSocket {
+        do {
+            if !waiting { return try socket.connect(until: deadline) }
+            if let served = try socket.connectWhenServed(until: deadline) { return served }
+        } catch {
+            throw failure(of: vm, error)
+        }
+        throw HypervisorError(
+            .unreachable, "VM \(vm): nobody serves its QMP socket \(socket.path) in time",
+            remedy: "Start its QEMU with -qmp unix:\(socket.path),server=on,wait=off")
+    }
+
+    private func failure(of vm: VMName, _ error: SystemCallError) -> HypervisorError {
+        let path = socketPath(of: vm)
+        if error.isMissing { return HypervisorError(.notRunning, "VM \(vm) is not running: there is no \(path)") }
+        if error.code == ECONNREFUSED {
+            return HypervisorError(.notRunning, "VM \(vm) is not running: nobody serves \(path)")
+        }
+        if error.isPermission {
+            return HypervisorError(
+                .forbidden, "VM \(vm): its QMP socket \(path) may not be used (\(error.reason))",
+                remedy: "Run this as root or as the user of its QEMU")
+        }
+        if error.code == EAGAIN { return busy(vm, "its QMP socket \(path) takes no more connections") }
+        return HypervisorError(.unreachable, "VM \(vm): \(error)")
+    }
+
+    private func busy(_ vm: VMName, _ what: String) -> HypervisorError {
+        HypervisorError(
+            .unreachable, "VM \(vm): \(what); probably another program holds this QMP socket",
+            remedy: "Give vmdev a QMP socket of its own: \(socketPath(of: vm))")
+    }
+
+    private func noConversation(with vm: VMName, _ error: QMPError) -> HypervisorError {
+        switch error {
+        case .transport(let reason) where reason.contains("no greeting"):
+            busy(vm, "\(socketPath(of: vm)) accepts the connection but sends no greeting in time")
+        case .transport(let reason):
+            HypervisorError(.unreachable, "VM \(vm): \(socketPath(of: vm)): \(reason)")
+        case .server:
+            HypervisorError(.refused, "VM \(vm): its QMP socket cannot be used: \(error)")
+        case .undecodable(_, let raw):
+            HypervisorError(
+                .notUnderstood, "VM \(vm): what serves \(socketPath(of: vm)) does not speak QMP: \(error)",
+                remedy: String(decoding: raw, as: UTF8.self).contains("(qemu)")
+                    || String(decoding: raw, as: UTF8.self).contains("monitor")
+                    ? "That is QEMU's human monitor: start QEMU with -qmp, not with -monitor" : nil)
+        }
+    }
+
+    private func checkName(of vm: VMName, _ answer: JSONValue) throws(HypervisorError) {
+        guard let answered = answer["name"]?.string, answered != vm.description else { return }
+        throw HypervisorError(
+            .wrongVM, "VM \(vm): the QEMU at \(socketPath(of: vm)) is VM \(printable(answered, limit: 80))",
+            remedy: "Start each VM's QEMU with its own socket path and -name \(vm)")
+    }
+
+    /// The folder whose entries stand for VMs, and what comes before and after the name in them; the rest of the
+    /// pattern, if the name is a folder's, is looked at by connecting.
+    private func candidates() -> (folder: String, before: String, after: String)? {
+        let components = pattern.split(separator: "/", omittingEmptySubsequences: true)
+        guard let index = components.firstIndex(where: { $0.contains("%i") }),
+            let component = components[safe: index]
+        else { return nil }
+        let parts = component.split(separator: "%i", omittingEmptySubsequences: false)
+        guard parts.count == 2, let before = parts.first, let after = parts.last else { return nil }
+        let folder = "/" + components[..<index].joined(separator: "/")
+        return (root.path(folder), String(before), String(after))
+    }
+}
+
+extension Collection {
+    /// The element there, or nil when there is none.
+    subscript(safe index: Index) -> Element? { indices.contains(index) ? self[index] : nil }
+}

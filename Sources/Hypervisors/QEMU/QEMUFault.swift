@@ -1,0 +1,64 @@
+internal import Devices
+internal import Platform
+
+extension QEMUVM {
+    /// QEMU's refusal of an attachment in our words; a text that we do not know is shown as it is.
+    func fault(attaching request: AttachRequest, _ error: QMPError, claim: Descriptor) -> HypervisorError {
+        let device = request.device.name
+        let what = "asked to attach \(device)"
+        guard case .server(let kind, let text) = error else { return failure(what, error) }
+        if text.contains("Failed to get"), text.contains("lock") {
+            let holder = DiskUser.find(of: claim, besides: process?.pid)
+            return HypervisorError(
+                .taken, "\(device) is in use by another QEMU process\(holder.map { " (\($0))" } ?? "")",
+                remedy: "Shut that VM down, or detach \(device) from it")
+        }
+        if kind == "CommandNotFound" {
+            return HypervisorError(
+                .unsupported, "VM \(name), \(what): its QEMU is too old: \(error)", remedy: "Use QEMU 7.2 or later")
+        }
+        let known = QEMUFault.all.first { fault in text.contains(fault.text) }
+        guard let known else { return failure(what, error) }
+        return HypervisorError(
+            known.kind, "VM \(name): \(device) \(known.message) (\(error))", remedy: known.remedy)
+    }
+}
+
+/// A text of QEMU's and what it means to the user.
+private struct QEMUFault {
+    let text: String
+    let kind: HypervisorError.Kind
+    /// Continues "dom0:sda …".
+    let message: String
+    var remedy: String?
+
+    static let all = [
+        QEMUFault(
+            text: "Permission conflict on node", kind: .taken, message: "is in use by another disk of the same VM",
+            remedy: "Take the other disk from the VM's command line"),
+        QEMUFault(
+            text: "Duplicate", kind: .refused, message: "or another device of its name is attached already",
+            remedy: "Detach it first"),
+        QEMUFault(text: "No such file or directory", kind: .refused, message: "has gone"),
+        QEMUFault(text: "No such device", kind: .refused, message: "has gone"),
+        QEMUFault(
+            text: "does not support hotplugging", kind: .noRoom,
+            message: "cannot be plugged in there while the VM is on",
+            remedy: "Give the VM a free pcie-root-port"),
+        QEMUFault(
+            text: "in use by", kind: .noRoom, message: "cannot be plugged in: its place was taken meanwhile",
+            remedy: "Try again"),
+        QEMUFault(
+            text: "is not a valid device model", kind: .unsupported,
+            message: "needs a device model that this QEMU lacks",
+            remedy: "Install the QEMU package that has it"),
+        QEMUFault(
+            text: "Unknown driver", kind: .unsupported, message: "needs a block driver that this QEMU lacks",
+            remedy: "Install the QEMU package that has it"),
+        QEMUFault(text: "Permission denied", kind: .forbidden, message: "may not be opened by QEMU in that mode"),
+        QEMUFault(text: "is read-only", kind: .refused, message: "cannot be written", remedy: "Use read-only=yes"),
+        QEMUFault(
+            text: "Block node is read-only", kind: .refused, message: "cannot be written",
+            remedy: "Use read-only=yes"),
+    ]
+}

@@ -1,0 +1,37 @@
+/// Where a device goes in a QEMU machine.
+enum QEMUPlace: Hashable, Sendable {
+    /// The one slot of a hot-pluggable PCI Express port.
+    case port(bus: String)
+    /// A slot of an i440fx machine's conventional PCI bus.
+    case slot(Int, bus: String)
+    /// A target of a SCSI controller; its logical unit 0.
+    case scsi(target: Int, bus: String)
+    /// A port of a USB controller.
+    case usb(port: Int, bus: String)
+
+    /// The bus's name.
+    var bus: String {
+        switch self {
+        case .port(let bus), .slot(_, let bus), .scsi(_, let bus), .usb(_, let bus): bus
+        }
+    }
+
+    /// The device model that is a disk there, and what tells it its place; QEMU wants `addr` and `port` as text and the
+    /// SCSI numbers as numbers.
+    ///
+    /// Without `addr`, QEMU 7.2 puts a second device of a port into slot 1, where no guest looks, and calls it success.
+    func deviceArguments(isCDROM: Bool) -> [String: JSONValue] {
+        switch self {
+        case .port: ["driver": "virtio-blk-pci", "bus": .string(bus), "addr": "0x0"]
+        case .slot(let slot, _):
+            ["driver": "virtio-blk-pci", "bus": .string(bus), "addr": .string("0x" + String(slot, radix: 16))]
+        case .scsi(let target, _):
+            [
+                "driver": isCDROM ? "scsi-cd" : "scsi-hd", "bus": .string(bus), "channel": 0,
+                "scsi-id": .integer(Int64(target)), "lun": 0,
+            ]
+        case .usb(let port, _):
+            ["driver": "usb-storage", "bus": .string(bus), "port": .string(String(port)), "removable": true]
+        }
+    }
+}

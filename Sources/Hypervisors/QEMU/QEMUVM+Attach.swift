@@ -1,0 +1,122 @@
+internal import Devices
+internal import Glibc
+internal import Platform
+
+extension QEMUVM {
+    /// Hands the open device over and plugs it in at its place.
+    ///
+    /// QEMU gets two descriptors. The claimed one it only holds (getfd), so that the host cannot mount the disk: it is
+    /// closed at once when we say so, while QEMU 7.2 closes the members of an fdset only when the VM runs. The other,
+    /// opened anew in just the mode that QEMU asks for, goes into an fdset, and is what QEMU reads and writes.
+    public func attach(_ request: AttachRequest) throws(HypervisorError) {
+        if places[request.id] == nil, let obstacle = try place([request]).first ?? nil { throw obstacle }
+        guard let block = request.device.block, case .block(let claim) = request.backing,
+            let place = places[request.id]
+        else {
+            throw HypervisorError(
+                .unsupported, "VM \(name): \(request.device.name) cannot be attached as a disk on QEMU")
+        }
+        let data: Descriptor
+        do {
+            // While the claim is open its number cannot become another disk's.
+            data = try claim.reopened(request.readOnly ? [] : .readWrite)
+        } catch {
+            throw HypervisorError(
+                error.isPermission || error.code == EROFS ? .forbidden : .refused,
+                "VM \(name): \(request.device.name) cannot be opened \(request.readOnly ? "for reading" : "for writing")"
+                    + " (\(error.reason))")
+        }
+        let driver = try driver(for: claim, of: request.device)
+        var undo: [QMPCommand] = []
+        do {
+            try connection.call(
+                QMPCommand("getfd", ["fdname": .string(request.id.claimName)], passing: claim))
+            undo.append(QMPCommand("closefd", ["fdname": .string(request.id.claimName)]))
+            let set = try connection.call(
+                QMPCommand("add-fd", ["opaque": .string(request.id.description)], passing: data))
+            guard let number = set["fdset-id"]?.integer else { throw QMPError.undecodable("no fdset-id", raw: []) }
+            undo.append(QMPCommand("remove-fd", ["fdset-id": .integer(number)]))
+            let results = try connection.call([
+                .addNode(request, driver: driver, fdset: number),
+                .addDevice(request, serial: block.serial, at: place),
+            ])
+            if results.first?.value != nil {
+                undo.append(QMPCommand("blockdev-del", ["node-name": .string(request.id.description)]))
+            }
+            for result in results { _ = try result.get() }
+        } catch let error as QMPError {
+            throw undone(undo, after: fault(attaching: request, error, claim: claim), error)
+        } catch {
+            throw HypervisorError(.unreachable, "VM \(name): \(error)")
+        }
+    }
+
+    /// Undoes what was done, last first, and gives the cause; with a broken or silent connection there is no undoing.
+    private func undone(_ undo: [QMPCommand], after cause: HypervisorError, _ error: QMPError) -> HypervisorError {
+        guard case .server = error, !undo.isEmpty else { return cause }
+        let failures: [QMPError]
+        do {
+            failures = try connection.call(undo.reversed()).compactMap { result in
+                if case .failure(let error) = result { error } else { nil }
+            }
+        } catch {
+            failures = [error]
+        }
+        guard let failure = failures.first else { return cause }
+        return HypervisorError(
+            cause.kind, "\(cause.message); what was done before could not be undone either: \(failure)",
+            remedy: cause.remedy)
+    }
+
+    /// QEMU has one driver for block devices and one for plain files.
+    private func driver(for claim: Descriptor, of device: Device) throws(HypervisorError) -> String {
+        switch fileKind(of: claim) {
+        case .block: "host_device"
+        case .regular: "file"
+        case .other:
+            throw HypervisorError(
+                .unsupported, "VM \(name): \(device.name) is neither a block device nor a plain file")
+        }
+    }
+}
+
+extension AttachmentID {
+    /// Under which name QEMU holds the claim on the disk.
+    var claimName: String { "\(description).claim" }
+}
+
+extension QMPCommand {
+    fileprivate static func addNode(_ request: AttachRequest, driver: String, fdset: Int64) -> QMPCommand {
+        QMPCommand(
+            "blockdev-add",
+            [
+                "driver": "raw", "node-name": .string(request.id.description), "read-only": .bool(request.readOnly),
+                "file": [
+                    "driver": .string(driver), "filename": .string("/dev/fdset/\(fdset)"),
+                    "read-only": .bool(request.readOnly),
+                ],
+            ])
+    }
+
+    fileprivate static func addDevice(_ request: AttachRequest, serial: String, at place: QEMUPlace) -> QMPCommand {
+        var arguments = place.deviceArguments(isCDROM: request.options.isCDROM)
+        arguments["id"] = .string(request.id.description)
+        arguments["drive"] = .string(request.id.description)
+        arguments["serial"] = .string(serial)
+        return QMPCommand("device_add", arguments)
+    }
+}
+
+private enum FileKind {
+    case block, regular, other
+}
+
+private func fileKind(of descriptor: Descriptor) -> FileKind {
+    var status = stat()
+    guard unsafe fstat(descriptor.raw, &status) == 0 else { return .other }
+    return switch status.st_mode & S_IFMT {
+    case S_IFBLK: .block
+    case S_IFREG: .regular
+    default: .other
+    }
+}

@@ -1,0 +1,45 @@
+import Devices
+import Foundation
+import Hypervisors
+import Platform
+
+/// A hypervisor to run the same tests on, and how to get a VM there.
+enum Bench: String, CaseIterable, Sendable {
+    case simulator, q35, i440fx
+
+    /// A VM that has not started, with at least `places` free places.
+    func start(_ name: String = "work", places: Int = 4) throws -> TestVM {
+        switch self {
+        case .simulator:
+            let simulator = Simulator()
+            let vm = try VMName(name)
+            simulator.add(vm, places: places)
+            return TestVM(name: vm, hypervisor: simulator) { simulator.crash(vm) }
+        case .q35:
+            let process = try QEMUProcess(name, ports: places)
+            return TestVM(name: process.name, hypervisor: process.hypervisor) { process.kill() }
+        case .i440fx:
+            let process = try QEMUProcess(name, machine: .i440fx)
+            return TestVM(name: process.name, hypervisor: process.hypervisor) { process.kill() }
+        }
+    }
+}
+
+/// A VM of whatever hypervisor; it is killed with the last reference.
+final class TestVM {
+    let name: VMName
+    let hypervisor: any Hypervisor
+    let kill: () -> Void
+
+    init(name: VMName, hypervisor: any Hypervisor, kill: @escaping () -> Void) {
+        self.name = name
+        self.hypervisor = hypervisor
+        self.kill = kill
+    }
+
+    deinit { kill() }
+
+    func connect(waiting: Bool = true) throws -> any RunningVM {
+        try hypervisor.connect(to: name, until: Deadline(after: .seconds(30)), waiting: waiting)
+    }
+}
