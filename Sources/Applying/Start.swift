@@ -87,11 +87,12 @@ struct Start {
         }
         tell(already, attached)
         tellProblems()
-        let count = applier.devices(already.count + attached.count)
+        let without = problems.isEmpty ? ", all that are assigned" : ", without the optional ones named above"
+        let count = applier.devices(already.count + attached.count) + without
         applier.reporter.report(
             state == .notStarted
                 ? Outcome(.started, target: target, "\(target): starts with \(count)")
-                : Outcome(.complete, target: target, "\(target): has \(count), as assigned"))
+                : Outcome(.complete, target: target, "\(target): has \(count)"))
         return .success
     }
 

@@ -131,7 +131,9 @@ struct InvocationTests {
             ("vmdevctl --root=/x -v block list", "block list --root=/x -v"),
             ("vmdevctl --root /x block list", "block list --root /x"),
             ("vmdevctl -q block attach -- work dom0:sda", "block attach -q -- work dom0:sda"),
-            ("qvm-block --root /x", "block --root /x"), ("vmdevctl --help", "--help"), ("vmdevctl", ""),
+            ("qvm-block --root /x", "block --root /x"), ("qvm-block --root=/x list", "block list --root=/x"),
+            ("vmdevctl block -v list", "block list -v"), ("qvm-device usb -s list work", "usb list -s work"),
+            ("vmdevctl block -s work", "block -s work"), ("vmdevctl -v check work", "check work -v"), ("vmdevctl --help", "--help"), ("vmdevctl", ""),
         ])
     func arguments(call: String, expected: String) {
         let parsed = Invocation(call.split(separator: " ").map(String.init)).arguments
