@@ -101,6 +101,8 @@ int vmdev_block_size(int fd, uint64_t *bytes) { return ioctl(fd, BLKGETSIZE64, b
 
 int vmdev_block_sequence(int fd, uint64_t *sequence) { return ioctl(fd, BLKGETDISKSEQ, sequence) < 0 ? -errno : 0; }
 
+int vmdev_block_read_only(int fd, int *is_read_only) { return ioctl(fd, BLKROGET, is_read_only) < 0 ? -errno : 0; }
+
 int vmdev_node_number(int fd, uint32_t *major_number, uint32_t *minor_number, int *is_block) {
     struct stat status;
     if (fstat(fd, &status) < 0) return -errno;

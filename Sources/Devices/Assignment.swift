@@ -28,4 +28,18 @@ public struct Assignment: Hashable, Sendable {
 
     /// Whether both mean the same row of the table: same target, same class, same reference.
     public func isSameWish(as other: Assignment) -> Bool { target == other.target && device == other.device }
+
+    /// The same with another mode.
+    public func with(mode: AssignmentMode) -> Assignment {
+        Assignment(unchecked: target, device, mode, options)
+    }
+
+    private init(
+        unchecked target: VMName, _ device: DeviceReference, _ mode: AssignmentMode, _ options: DeviceOptions
+    ) {
+        self.target = target
+        self.device = device
+        self.mode = mode
+        self.options = options
+    }
 }

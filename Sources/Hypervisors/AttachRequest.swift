@@ -39,6 +39,8 @@ public struct AttachRequest: Sendable {
     public enum Backing: Sendable {
         /// An open block device node.
         case block(Descriptor)
+        /// Nothing more is needed: the VM has it, and it is only to be verified.
+        case alreadyThere
     }
 
     /// Joins what belongs to one attachment.

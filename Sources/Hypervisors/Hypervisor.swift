@@ -36,9 +36,9 @@ public protocol RunningVM: AnyObject {
     /// Attaches one device at the place that was found for it. A failure leaves nothing behind.
     func attach(_ request: AttachRequest) throws(HypervisorError)
 
-    /// Makes sure, by what the VM itself says, that each device is really there as it was asked for; throws for the
-    /// first that is not.
-    func verify(_ requests: [AttachRequest]) throws(HypervisorError)
+    /// Asks the VM itself whether each device is really there as it was asked for; nil for one that is, else what is
+    /// wrong with it.
+    func verify(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?]
 
     /// Takes a device away and drops what was handed over for it.
     func detach(_ id: AttachmentID, until deadline: Deadline) throws(HypervisorError)

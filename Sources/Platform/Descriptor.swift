@@ -103,6 +103,16 @@ public final class Descriptor: Sendable {
     }
 }
 
+extension Descriptor {
+    /// Makes `bytes` all that is in the file.
+    public func replaceContents(with bytes: [UInt8]) throws(SystemCallError) {
+        guard ftruncate(raw, 0) == 0, lseek(raw, 0, SEEK_SET) == 0 else {
+            throw SystemCallError("write", "descriptor \(raw)", code: errno)
+        }
+        try write(bytes)
+    }
+}
+
 /// Reads a small file that the kernel or an administrator wrote.
 public func contents(of path: String, limit: Int = 1 << 20) throws(SystemCallError) -> [UInt8] {
     do {

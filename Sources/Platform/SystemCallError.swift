@@ -28,6 +28,14 @@ public struct SystemCallError: Error, Equatable, Sendable, CustomStringConvertib
 
     /// Whether the thing does not exist.
     public var isMissing: Bool { code == ENOENT || code == ENOTDIR }
+    /// Whether the thing does not exist, while the folder in which it would be may well be one.
+    public var isNotThere: Bool { code == ENOENT }
+    /// Whether the file system or the quota is full.
+    public var isFull: Bool { code == ENOSPC || code == EDQUOT }
+    /// Whether the file system is mounted read-only.
+    public var isReadOnly: Bool { code == EROFS }
+    /// Whether there is more than was allowed for.
+    public var isTooLarge: Bool { code == EFBIG }
     /// Whether we may not.
     public var isPermission: Bool { code == EACCES || code == EPERM }
     /// Whether somebody else has it.

@@ -1,1 +1,1 @@
-// Tests of HostDevices.
+// x

@@ -32,10 +32,10 @@ import Testing
         let requests = [try disks[0].request(), try disks[1].request(readOnly: true)]
         #expect(try vm.place(requests) == [nil, nil])
         for request in requests { try vm.attach(request) }
-        try vm.verify(requests)
+        #expect(try vm.verify(requests).allSatisfy { $0 == nil })
         #expect(try vm.attachments() == Set(requests.map(\.id)))
         try vm.resume()
-        try vm.verify(requests)
+        #expect(try vm.verify(requests).allSatisfy { $0 == nil })
     }
 
     @Test("A device that was never attached does not pass verification", arguments: Bench.allCases)
@@ -44,7 +44,7 @@ import Testing
         let vm = try started.connect()
         let disk = try LoopDisk()
         let request = try disk.request()
-        let error = #expect(throws: HypervisorError.self) { try vm.verify([request]) }
+        let error = try vm.verify([request]).first ?? nil
         #expect(error?.kind == .notVerified)
         #expect(error?.message.contains(request.device.name) == true)
     }
@@ -56,7 +56,7 @@ import Testing
         let disk = try LoopDisk()
         do { try vm.attach(disk.request(readOnly: true)) }
         let writable = try disk.request(readOnly: false, claimed: false)
-        let error = #expect(throws: HypervisorError.self) { try vm.verify([writable]) }
+        let error = try vm.verify([writable]).first ?? nil
         #expect(error?.kind == .notVerified)
     }
 
@@ -70,7 +70,7 @@ import Testing
             let request = try disk.request(readOnly: readOnly)
             #expect(try vm.place([request]) == [nil])
             try vm.attach(request)
-            try vm.verify([request])
+            #expect(try vm.verify([request]) == [nil])
             try vm.detach(id, until: soon)
             #expect(try vm.attachments() == [])
         }
@@ -110,7 +110,7 @@ import Testing
         let second = try disk.request(claimed: false)
         let error = #expect(throws: HypervisorError.self) { try vm.attach(second) }
         #expect(error?.kind == .refused)
-        try vm.verify([first])
+        #expect(try vm.verify([first]) == [nil])
     }
 
     @Test("What is held stays locked until let go, however often that is asked", arguments: Bench.allCases)

@@ -51,6 +51,9 @@ int vmdev_block_size(int fd, uint64_t *bytes);
 /// Sequence number of the disk behind an opened block device (BLKGETDISKSEQ, Linux 5.15): never used twice in one boot.
 int vmdev_block_sequence(int fd, uint64_t *sequence);
 
+/// Whether an opened block device refuses to be written (BLKROGET).
+int vmdev_block_read_only(int fd, int *is_read_only);
+
 /// Major and minor number of an opened device node, and whether it is a block device.
 int vmdev_node_number(int fd, uint32_t *major, uint32_t *minor, int *is_block);
 

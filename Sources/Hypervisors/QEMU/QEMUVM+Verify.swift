@@ -2,8 +2,8 @@ internal import Devices
 
 extension QEMUVM {
     /// Checks each device by QOM and by query-block, all in one go.
-    public func verify(_ requests: [AttachRequest]) throws(HypervisorError) {
-        guard !requests.isEmpty else { return }
+    public func verify(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
+        guard !requests.isEmpty else { return [] }
         let properties = ["realized", "parent_bus", "addr"]
         let questions = requests.flatMap { request in
             properties.map { QMPCommand.get($0, of: "\(QOM.peripheral)/\(request.id)") }
@@ -12,12 +12,17 @@ extension QEMUVM {
         guard let disks = (answers.first ?? nil)?.array else {
             throw HypervisorError(.notUnderstood, "VM \(name): QEMU does not tell its disks")
         }
-        for (index, request) in requests.enumerated() {
+        return requests.enumerated().map { index, request -> HypervisorError? in
             let first = 1 + index * properties.count
-            try checkPlug(
-                request, realized: answers[safe: first] ?? nil, bus: answers[safe: first + 1] ?? nil,
-                address: answers[safe: first + 2] ?? nil)
-            try checkDisk(request, disks)
+            do throws(HypervisorError) {
+                try checkPlug(
+                    request, realized: answers[safe: first] ?? nil, bus: answers[safe: first + 1] ?? nil,
+                    address: answers[safe: first + 2] ?? nil)
+                try checkDisk(request, disks)
+                return nil
+            } catch {
+                return error
+            }
         }
     }
 

@@ -44,17 +44,18 @@ final class SimulatorVM: RunningVM {
         }
     }
 
-    func verify(_ requests: [AttachRequest]) throws(HypervisorError) {
+    func verify(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
         let devices = try machine.use { $0.devices.mapValues(\.shown) }
-        for request in requests {
+        return requests.map { request in
             let what = "VM \(name): \(request.device.name) is not there as it was asked for"
             guard let attached = devices[request.id] else {
-                throw HypervisorError(.notVerified, "\(what): it is not among its devices")
+                return HypervisorError(.notVerified, "\(what): it is not among its devices")
             }
             guard attached.readOnly == request.readOnly else {
-                throw HypervisorError(
+                return HypervisorError(
                     .notVerified, "\(what): it \(attached.readOnly ? "cannot be written" : "can be written")")
             }
+            return nil
         }
     }
 

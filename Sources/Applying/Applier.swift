@@ -1,0 +1,163 @@
+public import Assignments
+public import Devices
+public import HostDevices
+public import Hypervisors
+public import Platform
+
+/// Applies one VM's assignments: read, resolve all, lock and claim all, attach each, verify all, let the VM run; or
+/// end it and say why.
+public struct Applier: Sendable {
+    let store: any AssignmentStore
+    let sources: [any DeviceSource]
+    let hypervisor: any Hypervisor
+    let root: Root
+    let reporter: any Reporter
+    let timeout: Duration
+
+    var locks: LockFolder { LockFolder(root: root) }
+
+    /// Joins the parts; `timeout` bounds each answer of the VM.
+    public init(
+        store: any AssignmentStore, sources: [any DeviceSource], hypervisor: any Hypervisor, root: Root,
+        reporter: any Reporter, timeout: Duration
+    ) {
+        self.store = store
+        self.sources = sources
+        self.hypervisor = hypervisor
+        self.root = root
+        self.reporter = reporter
+        self.timeout = timeout
+    }
+
+    /// What the program was called for.
+    public enum Occasion: Sendable {
+        /// The unit of the VM is starting: a failure ends the VM.
+        case boot
+        /// By hand: a failure ends the VM only when it has not run its first instruction.
+        case byHand
+    }
+
+    /// Applies the VM's assignments and answers how the program ends.
+    public func apply(to target: VMName, on occasion: Occasion) -> Sysexit {
+        let (assignments, tableProblems) = read(target)
+        do {
+            reporter.progress("waiting for VM \(target)")
+            let vm = try connect(to: target, waiting: occasion == .boot)
+            // A VM without assignments is let go at once: nothing of what follows is its business.
+            guard !assignments.isEmpty || !tableProblems.isEmpty else { return start(vm, target, occasion, [], []) }
+            let lock = try lockVM(target)
+            let status = start(vm, target, occasion, assignments, tableProblems)
+            lock.release()
+            return status
+        } catch {
+            return refuse(target, tableProblems + [error])
+        }
+    }
+
+    private func start(
+        _ vm: any RunningVM, _ target: VMName, _ occasion: Occasion, _ assignments: [Assignment], _ problems: [Problem]
+    ) -> Sysexit {
+        var start = Start(applier: self, target: target, vm: vm, occasion: occasion)
+        return start.run(assignments, tableProblems: problems)
+    }
+
+    func connect(to target: VMName, waiting: Bool) throws(Problem) -> any RunningVM {
+        do {
+            return try hypervisor.connect(to: target, until: Deadline(after: timeout), waiting: waiting)
+        } catch {
+            throw Problem(error)
+        }
+    }
+
+    /// Says what the next start of the VM would come to, without changing anything.
+    public func check(_ target: VMName) -> Sysexit {
+        let (assignments, tableProblems) = read(target)
+        let resolution = resolve(assignments)
+        for problem in tableProblems + resolution.problems { report(problem, target) }
+        for item in resolution.items { reportFollowed(item) }
+        let problems = (tableProblems + resolution.problems).filter { !$0.isTolerable }
+        let status = Sysexit.first(of: problems.map(\.reason.status))
+        let count = resolution.items.count
+        reporter.report(
+            status == .success
+                ? Outcome(.complete, target: target, "\(target): would start with \(devices(count))")
+                : Outcome(.startRefused, target: target, "\(target): would not start, because of the above"))
+        return status
+    }
+
+    /// Tells which devices are free now that the VM has gone.
+    public func release(_ target: VMName) -> Sysexit {
+        let held: [LockRecord]
+        do { held = try locks.live().filter { $0.vm == target } } catch {
+            return refuse(target, [Problem(.configuration, nil, "\(target): the locks cannot be read: \(error)")])
+        }
+        for record in held {
+            reporter.report(
+                Outcome(
+                    .stillHeld, target: target,
+                    """
+                    \(target): \(record.device.deviceClass) device \(record.device) is still held by a process of the \
+                    VM; it is free when that has ended
+                    """))
+        }
+        if held.isEmpty {
+            reporter.report(Outcome(.released, target: target, "\(target): has ended, its devices are free"))
+        }
+        return .success
+    }
+
+    func read(_ target: VMName) -> ([Assignment], [Problem]) {
+        do {
+            let reading = try store.assignments(of: target)
+            return (reading.rows.map(\.assignment), reading.problems.map(Problem.init))
+        } catch {
+            return ([], [Problem(error)])
+        }
+    }
+
+    func resolve(_ assignments: [Assignment]) -> Resolution {
+        Resolution(assignments, sources: sources, locks: locks, hypervisor: hypervisor)
+    }
+
+    /// One transaction at a time for one VM.
+    func lockVM(_ target: VMName) throws(Problem) -> LockFile {
+        let folder = root.path("/run/vmdev/vms")
+        do {
+            try makeFolders(folder, permissions: 0o700)
+            if let lock = try LockFile.take("\(folder)/\(target)", until: Deadline(after: timeout)) { return lock }
+        } catch {
+            throw Problem(
+                error.isPermission ? .permission : .configuration, nil, "\(target): \(error)",
+                remedy: error.isPermission ? "Run as root." : "See that /run/vmdev can be written.")
+        }
+        throw Problem(
+            .busy, nil, "\(target): another vmdev-apply or vmdevctl works on this VM and does not end",
+            remedy: "Look for it with: fuser -v \(folder)/\(target)")
+    }
+
+    func report(_ problem: Problem, _ target: VMName, device: Device? = nil) {
+        reporter.report(
+            Outcome(
+                problem.isTolerable ? .skipped : .failed, target: target, assignment: problem.assignment,
+                device: device, reason: problem.reason, problem.text))
+    }
+
+    func reportFollowed(_ item: Resolution.Item) {
+        guard let from = item.movedFrom else { return }
+        let device = item.device
+        reporter.report(
+            Outcome(
+                .followed, target: item.assignment.target, assignment: item.assignment, device: device,
+                """
+                \(item.assignment.target): \(device.deviceClass) device \(item.assignment.device) has moved from port \
+                \(from) to \(device.port); it is followed there
+                """))
+    }
+
+    private func refuse(_ target: VMName, _ problems: [Problem]) -> Sysexit {
+        for problem in problems { report(problem, target) }
+        return Sysexit.first(of: problems.map(\.reason.status))
+    }
+
+    func devices(_ count: Int) -> String { count == 1 ? "1 device" : "\(count) devices" }
+}

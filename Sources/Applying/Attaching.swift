@@ -1,0 +1,167 @@
+internal import Devices
+internal import HostDevices
+internal import Platform
+internal import Hypervisors
+
+/// The steps that change something: lock, claim, hand over, attach, verify. Each device either arrives whole or leaves
+/// nothing behind.
+struct Attaching {
+    let vm: any RunningVM
+    let sources: [any DeviceSource]
+    let locks: LockFolder
+    let timeout: Duration
+
+    /// A device that is locked and claimed by us and has a place in the VM.
+    struct Prepared {
+        let item: Resolution.Item
+        let request: AttachRequest
+        let locks: [HeldLock]
+    }
+
+    /// Those that this very VM has already, by its own word and by a lock that only its process can still hold, and
+    /// what is wrong with those that it has otherwise than asked for.
+    func alreadyThere(_ items: [Resolution.Item], in target: VMName) -> ([Resolution.Item], [Problem]) {
+        guard !items.isEmpty else { return ([], []) }
+        let mine: [LockRecord]
+        do {
+            mine = try locks.live().filter { $0.vm == target }
+        } catch {
+            return ([], items.map { Problem(error, $0.assignment, $0.device) })
+        }
+        guard !mine.isEmpty else { return ([], []) }
+        do {
+            let present = try vm.attachments()
+            // A lock without its device is what an interrupted attach or detach left: nobody needs it.
+            for record in mine where !present.contains(record.id) { letGo(record) }
+            let there = items.filter { item in
+                present.contains(item.record.id) && mine.contains { $0.isSameDevice(as: item.record) }
+            }
+            let failures = try vm.verify(
+                there.map {
+                    AttachRequest(
+                        device: $0.device, options: $0.assignment.options, readOnly: $0.readOnly,
+                        backing: .alreadyThere)
+                })
+            let pairs = zip(there, failures)
+            return (
+                pairs.filter { $0.1 == nil }.map(\.0),
+                pairs.compactMap { item, failure in failure.map { Problem($0, item.assignment) } }
+            )
+        } catch {
+            return ([], items.map { Problem(error, $0.assignment) })
+        }
+    }
+
+    /// Locks and claims every device, in one order that all transactions share, so that of two VMs that want the same
+    /// device always one gets it. After the first required one that cannot be had nothing more is taken.
+    func prepare(_ items: [Resolution.Item], stopAtFailure: Bool) throws(HypervisorError) -> ([Prepared], [Problem]) {
+        var prepared: [Prepared] = []
+        var problems: [Problem] = []
+        for item in items.sorted(by: { $0.device.canonical.key < $1.device.canonical.key }) {
+            do {
+                prepared.append(try prepare(item))
+            } catch {
+                problems.append(error)
+                if stopAtFailure && !error.isTolerable { break }
+            }
+        }
+        // Back into the order in which they are attached.
+        let order = items.map(\.record.id)
+        prepared.sort { order.firstIndex(of: $0.request.id) ?? 0 < order.firstIndex(of: $1.request.id) ?? 0 }
+
+        let places = try vm.place(prepared.map(\.request))
+        for (entry, objection) in zip(prepared, places) {
+            if let objection { problems.append(Problem(objection, entry.item.assignment)) }
+        }
+        let placed = zip(prepared, places).filter { $0.1 == nil }.map(\.0)
+        return (placed, problems)
+    }
+
+    /// Attaches in order, then verifies all in one go. With `stopAtFailure` the first required device that fails ends
+    /// it; what was attached by then is told all the same.
+    func attach(_ prepared: [Prepared], stopAtFailure: Bool) -> (attached: [Resolution.Item], problems: [Problem]) {
+        var attached: [Prepared] = []
+        var problems: [Problem] = []
+        for entry in prepared {
+            do {
+                try attach(entry)
+                attached.append(entry)
+            } catch {
+                let problem = Problem(error, entry.item.assignment)
+                problems.append(problem)
+                if stopAtFailure && !problem.isTolerable { return (attached.map(\.item), problems) }
+            }
+        }
+        let (verified, failures) = verify(attached)
+        return (verified.map(\.item), problems + failures)
+    }
+
+    /// Has the VM's process drop the locks of an attachment that it does not have.
+    func letGo(_ record: LockRecord) {
+        for name in HeldLock.names(of: record) { try? vm.letGo(name) }
+    }
+
+    /// Takes a device away and has the VM's process drop its locks.
+    func detach(_ record: LockRecord) throws(HypervisorError) {
+        try vm.detach(record.id, until: Deadline(after: timeout))
+        for name in HeldLock.names(of: record) { try vm.letGo(name) }
+    }
+
+    private func prepare(_ item: Resolution.Item) throws(Problem) -> Prepared {
+        let assignment = item.assignment
+        guard let source = sources.first(where: { $0.name == item.device.source }) else {
+            throw .sourceUnknown(assignment, known: sources.map(\.name))
+        }
+        let held: [HeldLock]
+        do { held = try locks.take(item.record) } catch { throw Problem(error, assignment, item.device) }
+        do {
+            let node = try source.claim(item.device, readOnly: item.readOnly)
+            return Prepared(
+                item: item,
+                request: AttachRequest(
+                    device: item.device, options: assignment.options, readOnly: item.readOnly, backing: .block(node)),
+                locks: held)
+        } catch {
+            throw Problem(error, assignment)
+        }
+    }
+
+    /// The locks go over first: at no moment does the VM have a device whose lock ends with us.
+    private func attach(_ entry: Prepared) throws(HypervisorError) {
+        var handedOver: [String] = []
+        do {
+            for lock in entry.locks {
+                try vm.hold(lock.descriptor, as: lock.name)
+                handedOver.append(lock.name)
+            }
+            try vm.attach(entry.request)
+        } catch {
+            // The cause is what counts; what cannot be dropped now goes with the VM.
+            for name in handedOver { try? vm.letGo(name) }
+            throw error
+        }
+    }
+
+    private func verify(_ attached: [Prepared]) -> ([Prepared], [Problem]) {
+        guard !attached.isEmpty else { return ([], []) }
+        let failures: [HypervisorError?]
+        do {
+            failures = try vm.verify(attached.map(\.request))
+        } catch {
+            // Nothing is known of any of them, and in doubt they are not there.
+            return ([], attached.map { Problem(error, $0.item.assignment) })
+        }
+        var verified: [Prepared] = []
+        var problems: [Problem] = []
+        for (entry, failure) in zip(attached, failures) {
+            guard let failure else {
+                verified.append(entry)
+                continue
+            }
+            problems.append(Problem(failure, entry.item.assignment))
+            // The failure is what counts; what does not come off now goes with the VM.
+            try? detach(entry.item.record)
+        }
+        return (verified, problems)
+    }
+}

@@ -1,0 +1,117 @@
+public import Devices
+internal import Hypervisors
+public import Platform
+
+/// The lock files under /run/vmdev/locks: the proof that no device is in two places.
+///
+/// A lock is an open-file-description lock whose descriptor is handed to the VM's own process, so it lives exactly as
+/// long as that process has the device, and the kernel frees it however the process dies. The device itself is locked
+/// alone; everything beneath it (a partition's disk, what a dm or md device is made from) is locked shared. So a disk
+/// and its partition exclude each other in both directions while two partitions of one disk do not.
+public struct LockFolder: Sendable {
+    /// The folder, with its root.
+    public let path: String
+
+    /// Uses /run/vmdev/locks under the root.
+    public init(root: Root) { path = root.path("/run/vmdev/locks") }
+
+    /// Why locks cannot be had.
+    public enum Failure: Error, Equatable {
+        /// These VMs have the device or a part of it; empty when the holder cannot be told.
+        case taken([LockRecord])
+        /// The folder or a file in it cannot be used.
+        case system(SystemCallError)
+    }
+
+    /// Takes every lock of the device for the VM in `record`, at once or not at all.
+    public func take(_ record: LockRecord) throws(Failure) -> [HeldLock] {
+        try prepare()
+        var held: [HeldLock] = []
+        let wanted = record.canonical.beneath.map { ($0, Descriptor.Lock.shared) } + [
+            (record.canonical.key, .exclusive)
+        ]
+        for (key, lock) in wanted.sorted(by: { $0.0 < $1.0 }) {
+            do {
+                let file = try open(key, [.readWrite, .create, .noFollow])
+                guard try file.tryLock(lock) else { throw Failure.taken(try holders(of: record.canonical)) }
+                if lock == .exclusive { try file.replaceContents(with: Array(record.text.utf8)) }
+                held.append(HeldLock(name: HeldLock.name(of: record.id, key: key), descriptor: file))
+            } catch let error as SystemCallError {
+                throw .system(error)
+            } catch let error as Failure {
+                throw error
+            } catch {
+                throw .taken([])
+            }
+        }
+        return held
+    }
+
+    /// Who has the device, or something that excludes it, now.
+    public func holders(of canonical: CanonicalDevice) throws(Failure) -> [LockRecord] {
+        // The usual case, nobody, costs one look at the device's own file and those beneath it, not at all files.
+        var isFree = true
+        for (key, wanted) in [(canonical.key, Descriptor.Lock.exclusive)] + canonical.beneath.map({ ($0, .shared) }) {
+            if try obstacle(key, to: wanted) != .none { isFree = false }
+        }
+        return isFree ? [] : try live().filter { $0.canonical.conflicts(with: canonical) }
+    }
+
+    /// All attachments that live now, by class and device.
+    public func live() throws(Failure) -> [LockRecord] {
+        do {
+            return try names(in: path).compactMap(liveRecord).sorted {
+                ($0.device.deviceClass, $0.device.description) < ($1.device.deviceClass, $1.device.description)
+            }
+        } catch let error as SystemCallError where error.isMissing {
+            return []
+        } catch let error as SystemCallError {
+            throw .system(error)
+        } catch {
+            return []
+        }
+    }
+
+    private func liveRecord(_ key: String) throws(SystemCallError) -> LockRecord? {
+        let file = try open(key, [.noFollow])
+        // Where others only share the file, the text in it is of somebody who had it alone before.
+        guard try file.obstacle(to: .shared) == .exclusive else { return nil }
+        return try record(in: file)
+    }
+
+    private func record(in file: Descriptor) throws(SystemCallError) -> LockRecord? {
+        LockRecord(parsing: String(decoding: try file.readAll(limit: LockRecord.maximumSize), as: UTF8.self))
+    }
+
+    private func obstacle(_ key: String, to wanted: Descriptor.Lock) throws(Failure) -> Descriptor.Lock {
+        do {
+            return try open(key, [.noFollow]).obstacle(to: wanted)
+        } catch {
+            if error.isMissing { return .none }
+            throw .system(error)
+        }
+    }
+
+    private func open(_ key: String, _ options: Descriptor.Options) throws(SystemCallError) -> Descriptor {
+        try Descriptor.open("\(path)/\(key)", options, mode: 0o600)
+    }
+
+    private func prepare() throws(Failure) {
+        do { try makeFolders(path, permissions: 0o700) } catch { throw .system(error) }
+    }
+}
+
+/// One lock that is held, and the name under which the VM's process is to hold it.
+public struct HeldLock: Sendable {
+    /// The name for the VM's process.
+    public let name: String
+    /// The open, locked file.
+    public let descriptor: Descriptor
+
+    /// The names under which a VM holds the locks of an attachment.
+    public static func names(of record: LockRecord) -> [String] {
+        (record.canonical.beneath + [record.canonical.key]).map { name(of: record.id, key: $0) }
+    }
+
+    static func name(of id: AttachmentID, key: String) -> String { "\(id).lock.\(key)" }
+}

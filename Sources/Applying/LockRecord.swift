@@ -1,0 +1,79 @@
+public import Devices
+public import Hypervisors
+
+/// What a lock file says of its holder, so that nobody has to ask a monitor who has a device.
+public struct LockRecord: Hashable, Sendable {
+    /// The VM that has the device.
+    public let vm: VMName
+    /// Which device, by port and identity as it was when it was attached.
+    public let device: DeviceReference
+    /// Under which name the VM knows it.
+    public let id: AttachmentID
+    /// How it was attached.
+    public let options: DeviceOptions
+    /// What was locked.
+    public let canonical: CanonicalDevice
+
+    /// The disk's sequence number, so that another disk that came to the same place is not taken for it.
+    public let sequence: UInt64?
+
+    /// Describes a holder.
+    public init(
+        vm: VMName, device: DeviceReference, id: AttachmentID, options: DeviceOptions, canonical: CanonicalDevice,
+        sequence: UInt64?
+    ) {
+        self.vm = vm
+        self.device = device
+        self.id = id
+        self.options = options
+        self.canonical = canonical
+        self.sequence = sequence
+    }
+
+    /// Whether both speak of one and the same device, however it is called.
+    func isSameDevice(as other: LockRecord) -> Bool {
+        canonical == other.canonical && sequence == other.sequence
+    }
+
+    /// The longest text of a record, in bytes.
+    static let maximumSize = 16_384
+
+    /// A line a field; no value can hold a line break.
+    var text: String {
+        var lines = [
+            "vm=\(vm)", "class=\(device.deviceClass)", "device=\(device)", "id=\(id)", "key=\(canonical.key)",
+        ]
+        if let sequence { lines.append("sequence=\(sequence)") }
+        lines += canonical.beneath.map { "beneath=\($0)" }
+        lines += options.entries.map { "option=\($0.key)=\($0.value)" }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// Reads a record back; nil when it is not one of ours, or only half written.
+    init?(parsing text: String) {
+        var fields: [String: String] = [:]
+        var beneath: [String] = []
+        var options: [(key: String, value: String)] = []
+        guard text.hasSuffix("\n") else { return nil }
+        for line in text.split(separator: "\n") {
+            guard let (key, value) = try? DeviceOptions.pair(parsing: line) else { return nil }
+            switch key {
+            case "beneath": beneath.append(value)
+            case "option":
+                guard let option = try? DeviceOptions.pair(parsing: value) else { return nil }
+                options.append(option)
+            default: fields[key] = value
+            }
+        }
+        guard let vm = fields["vm"].flatMap({ try? VMName($0) }),
+            let deviceClass = fields["class"].flatMap(DeviceClass.init(rawValue:)),
+            let device = fields["device"].flatMap({ try? DeviceReference(parsing: $0, of: deviceClass) }),
+            let id = fields["id"].flatMap(AttachmentID.init), let key = fields["key"],
+            let checked = try? DeviceOptions(options, of: deviceClass)
+        else { return nil }
+        self.init(
+            vm: vm, device: device, id: id, options: checked,
+            canonical: CanonicalDevice(key: key, beneath: beneath),
+            sequence: fields["sequence"].flatMap(UInt64.init))
+    }
+}

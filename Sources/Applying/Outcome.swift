@@ -1,0 +1,101 @@
+public import Devices
+public import Systemd
+
+/// One thing that happened to one device or to the start of one VM: one entry of the journal.
+public struct Outcome: Equatable, Sendable {
+    /// What kind of thing.
+    public let kind: Kind
+    /// The VM it happened to.
+    public let target: VMName
+    /// The assignment, if it is about one.
+    public let assignment: Assignment?
+    /// The device, once it is known.
+    public let device: Device?
+    /// The fixed word of a failure.
+    public let reason: Reason?
+    /// What a reader sees.
+    public let message: String
+
+    /// Describes an outcome.
+    public init(
+        _ kind: Kind, target: VMName, assignment: Assignment? = nil, device: Device? = nil, reason: Reason? = nil,
+        _ message: String
+    ) {
+        self.kind = kind
+        self.target = target
+        self.assignment = assignment
+        self.device = device
+        self.reason = reason
+        self.message = message
+    }
+
+    /// The kinds, each with its own MESSAGE_ID.
+    public enum Kind: String, CaseIterable, Sendable {
+        /// A device was attached and verified.
+        case attached
+        /// It was there before.
+        case alreadyAttached
+        /// It was found in another port than the assignment says.
+        case followed
+        /// A device was taken away.
+        case detached
+        /// A required device, or the whole of them, cannot be had.
+        case failed
+        /// An auto-attach device cannot be had; the VM starts without it.
+        case skipped
+        /// The VM has all its required devices and runs.
+        case started
+        /// The VM has all its required devices; it ran before.
+        case complete
+        /// The VM was not started.
+        case startRefused
+        /// The VM that had to be ended could not be.
+        case endFailed
+        /// A VM that was up lacks devices, and was left alone.
+        case leftAlone
+        /// The VM has gone and its devices are free.
+        case released
+        /// The VM has gone, and something still holds one of its devices.
+        case stillHeld
+        /// Something in vmdev.conf is not understood, and ignored.
+        case settingIgnored
+
+        /// The MESSAGE_ID= that the message catalog explains.
+        public var messageID: MessageID {
+            switch self {
+            case .attached: MessageID(0x0d926d0788104bc6, 0x8aa25350e01969ac)
+            case .alreadyAttached: MessageID(0xf6d688e3f3ac4bfc, 0xb1edf9ea8d98a8c9)
+            case .followed: MessageID(0x49ffbec1d5fe422f, 0xb3af0369b9236814)
+            case .detached: MessageID(0x3276a543b1854b9b, 0xba3a32adbda9a2e1)
+            case .failed: MessageID(0xc37ef556c4134c02, 0xbb017cf7d3c45816)
+            case .skipped: MessageID(0x04e1ddc651524ed8, 0x8144113e1f303b5b)
+            case .started: MessageID(0x4c3faaf09de34ae4, 0xaac72dfe0aafd469)
+            case .complete: MessageID(0x04ed34a3738049d7, 0x966f7be75d687b62)
+            case .startRefused: MessageID(0x4b038a4f3b9646c2, 0xa8a580b5f5dd8726)
+            case .endFailed: MessageID(0xd1d58d94e1434b6c, 0x821e9a954cefe842)
+            case .leftAlone: MessageID(0x05aebebb9aa141f1, 0xa213abb3e473cf27)
+            case .released: MessageID(0x712deadded564d2c, 0xacb31e5c8078e044)
+            case .stillHeld: MessageID(0x7f0c1d7b6a944f0c, 0x9c5a0b8cbb2f1e63)
+            case .settingIgnored: MessageID(0xb5b0f7d3f6c54a9c, 0x8e8b1d7b6f1f0a52)
+            }
+        }
+
+        /// How bad it is.
+        public var severity: JournalEntry.Priority {
+            switch self {
+            case .failed, .endFailed: .error
+            case .skipped, .followed, .leftAlone, .stillHeld, .settingIgnored: .warning
+            case .startRefused: .notice
+            case .attached, .alreadyAttached, .detached, .started, .complete, .released: .info
+            }
+        }
+    }
+}
+
+/// Where outcomes go.
+public protocol Reporter: Sendable {
+    /// Tells an outcome, once.
+    func report(_ outcome: Outcome)
+    /// Tells the service manager what is going on now, in a few words.
+    func progress(_ text: String)
+}

@@ -1,0 +1,57 @@
+internal import Glibc
+public import Devices
+public import Platform
+internal import Settings
+
+/// What `vmdev-apply` does once its arguments are understood.
+public struct Program: Sendable {
+    private let root: Root
+    private let reporter: JournalReporter
+
+    /// `name` stands before each line on standard error.
+    public init(root: Root, name: String) {
+        self.root = root
+        reporter = JournalReporter(program: name, root: root, environment: Program.environment)
+    }
+
+    /// What the program was called for.
+    public enum Occasion: Sendable {
+        /// By hand, on a VM in whatever state.
+        case byHand
+        /// From the VM's unit, as it starts.
+        case boot
+        /// To know what would happen.
+        case check
+        /// From the VM's unit, after it has ended.
+        case release
+    }
+
+    /// Does it, and answers how the program ends.
+    public func run(_ target: VMName, _ occasion: Occasion) -> Sysexit {
+        let settings: Settings
+        do {
+            settings = try Settings(root: root)
+        } catch {
+            reporter.report(
+                Outcome(.failed, target: target, reason: .configuration, "\(target): \(error)"))
+            return .configuration
+        }
+        for warning in settings.warnings {
+            reporter.report(Outcome(.settingIgnored, target: target, warning.description))
+        }
+        let applier = Applier(root: root, settings: settings, reporter: reporter)
+        switch occasion {
+        case .byHand: return applier.apply(to: target, on: .byHand)
+        case .boot: return applier.apply(to: target, on: .boot)
+        case .check: return applier.check(target)
+        case .release: return applier.release(target)
+        }
+    }
+
+    /// What of the environment is of any interest.
+    private static var environment: [String: String] {
+        var result: [String: String] = [:]
+        if let stream = unsafe getenv("JOURNAL_STREAM") { result["JOURNAL_STREAM"] = unsafe String(cString: stream) }
+        return result
+    }
+}

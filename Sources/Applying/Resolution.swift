@@ -1,0 +1,133 @@
+internal import Assignments
+public import Devices
+public import HostDevices
+public import Hypervisors
+
+/// What the rows of one VM mean now: the devices that can be had, in the order in which they are attached, and every
+/// problem with the others.
+public struct Resolution: Sendable {
+    /// One assignment and its device.
+    public struct Item: Hashable, Sendable {
+        /// The assignment.
+        public let assignment: Assignment
+        /// The device that it means.
+        public let device: Device
+        /// The port that the assignment names, where the device was followed from there.
+        public let movedFrom: Port?
+
+        /// Whether the guest gets it for reading only.
+        public var readOnly: Bool { assignment.options.readOnly ?? device.block?.isReadOnly ?? false }
+
+        /// What the lock file says of it.
+        public var record: LockRecord {
+            LockRecord(
+                vm: assignment.target, device: device.reference, id: AttachmentID(port: device.port),
+                options: assignment.options, canonical: device.canonical,
+                sequence: device.block?.sequence)
+        }
+    }
+
+    /// Required ones first, so that an optional one never takes their place; then by class and in the table's order,
+    /// which is the order in which a guest names its disks.
+    public private(set) var items: [Item] = []
+    /// Everything that is wrong, in the table's order.
+    public private(set) var problems: [Problem] = []
+
+    /// Finds out what the assignments mean: pure but for asking the sources and the locks.
+    public init(
+        _ assignments: [Assignment], sources: [any DeviceSource], locks: LockFolder, hypervisor: any Hypervisor
+    ) {
+        for assignment in assignments {
+            do {
+                items.append(
+                    try Resolution.find(assignment, sources: sources, locks: locks, hypervisor: hypervisor))
+            } catch {
+                problems.append(error)
+            }
+        }
+        keepMostSpecific()
+        refuseOverlaps()
+        items = items.enumerated().sorted { left, right in
+            let (a, b) = (left.element.assignment, right.element.assignment)
+            if a.mode != b.mode { return a.mode == .required }
+            if a.device.deviceClass != b.device.deviceClass { return a.device.deviceClass < b.device.deviceClass }
+            return left.offset < right.offset
+        }.map(\.element)
+    }
+
+    /// The status with which a start fails; success when nothing required is in the way.
+    public var status: Sysexit {
+        Sysexit.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
+    }
+
+    private static func find(
+        _ assignment: Assignment, sources: [any DeviceSource], locks: LockFolder, hypervisor: any Hypervisor
+    ) throws(Problem) -> Item {
+        let wanted = assignment.device
+        if let objection = hypervisor.objection(to: assignment.options, of: wanted.deviceClass) {
+            throw Problem(objection, assignment)
+        }
+        guard let source = sources.first(where: { $0.name == wanted.source }) else {
+            throw .sourceUnknown(assignment, known: sources.map(\.name))
+        }
+        let candidates: [Device]
+        do { candidates = try source.candidates(for: wanted) } catch { throw Problem(error, assignment) }
+
+        let match = wanted.match(among: candidates, follow: assignment.options.follow)
+        guard case .found(let device, let movedFrom) = match else {
+            throw .notThere(assignment, match, source: source)
+        }
+        let item = Item(assignment: assignment, device: device, movedFrom: movedFrom)
+        try refuse(item, locks: locks)
+        return item
+    }
+
+    /// What stands in the way of a device that is there.
+    private static func refuse(_ item: Item, locks: LockFolder) throws(Problem) {
+        let (assignment, device) = (item.assignment, item.device)
+        if let use = device.uses.first { throw .usedByHost(assignment, device, use) }
+        if device.block?.isReadOnly == true, assignment.options.readOnly == false {
+            throw .readOnly(assignment, device)
+        }
+        guard !device.deviceClass.isShareable else { return }
+        let holders: [LockRecord]
+        do { holders = try locks.holders(of: device.canonical) } catch { throw Problem(error, assignment, device) }
+        let others = holders.filter { $0.vm != assignment.target || $0.canonical.key != device.canonical.key }
+        guard others.isEmpty else { throw .taken(assignment, device, by: others) }
+    }
+
+    /// Of several assignments that mean one device the most specific says how; it is required if
+    /// any of them is.
+    private mutating func keepMostSpecific() {
+        var winners: [Item] = []
+        for item in items {
+            guard let index = winners.firstIndex(where: { $0.device.canonical.key == item.device.canonical.key })
+            else {
+                winners.append(item)
+                continue
+            }
+            let (first, second) = (winners[index].assignment, item.assignment)
+            let winner = second.device.specificity > first.device.specificity ? item : winners[index]
+            let mode: AssignmentMode = first.mode == .required || second.mode == .required ? .required : .autoAttach
+            winners[index] = Item(
+                assignment: winner.assignment.with(mode: mode), device: winner.device, movedFrom: winner.movedFrom)
+        }
+        items = winners
+    }
+
+    /// A disk and its own partition cannot both go to one VM: whichever came second in the table is a problem.
+    private mutating func refuseOverlaps() {
+        var kept: [Item] = []
+        for item in items {
+            let clash = kept.first {
+                !item.device.deviceClass.isShareable && $0.device.canonical.conflicts(with: item.device.canonical)
+            }
+            if let clash {
+                problems.append(.overlap(item.assignment, item.device, clash.device))
+            } else {
+                kept.append(item)
+            }
+        }
+        items = kept
+    }
+}

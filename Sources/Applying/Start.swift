@@ -1,0 +1,148 @@
+internal import Assignments
+internal import Devices
+internal import Hypervisors
+
+/// One run of the transaction on one VM that is connected and locked for us.
+struct Start {
+    let applier: Applier
+    let target: VMName
+    let vm: any RunningVM
+    let occasion: Applier.Occasion
+
+    private var problems: [Problem] = []
+    private var state = VMState.running
+
+    init(applier: Applier, target: VMName, vm: any RunningVM, occasion: Applier.Occasion) {
+        self.applier = applier
+        self.target = target
+        self.vm = vm
+        self.occasion = occasion
+    }
+
+    private var attaching: Attaching {
+        Attaching(vm: vm, sources: applier.sources, locks: applier.locks, timeout: applier.timeout)
+    }
+
+    /// Applies what was read of the table.
+    mutating func run(_ assignments: [Assignment], tableProblems: [Problem]) -> Sysexit {
+        problems = tableProblems
+        do {
+            state = try vm.state()
+        } catch {
+            problems.append(Problem(error))
+            return isStart ? refuseStart([]) : leaveAlone([], [])
+        }
+        if case .ended = state {
+            problems.append(
+                Problem(.wrongState, nil, "\(target): the VM is \(state), nothing can be attached"))
+            return isStart ? refuseStart([]) : leaveAlone([], [])
+        }
+
+        applier.reporter.progress("resolving \(applier.devices(assignments.count))")
+        let resolution = applier.resolve(assignments)
+        problems += resolution.problems
+        if isStart && hasFailed { return refuseStart([]) }
+        for item in resolution.items { applier.reportFollowed(item) }
+
+        let (already, wrong) = attaching.alreadyThere(resolution.items, in: target)
+        problems += wrong
+        let missing = resolution.items.filter { item in
+            !already.contains(item) && !problems.contains { $0.assignment == item.assignment }
+        }
+        let attached = attach(missing)
+        if isStart && hasFailed { return refuseStart(attached) }
+        return finish(already: already, attached: attached)
+    }
+
+    /// A start is what can be refused: the VM has run nothing yet, or its unit says that it is starting.
+    private var isStart: Bool { occasion == .boot || state == .notStarted }
+
+    private var hasFailed: Bool { problems.contains { !$0.isTolerable } }
+
+    private mutating func attach(_ items: [Resolution.Item]) -> [Resolution.Item] {
+        guard !items.isEmpty, !(isStart && hasFailed) else { return [] }
+        do {
+            let (prepared, refused) = try attaching.prepare(items, stopAtFailure: isStart)
+            problems += refused
+            if isStart && hasFailed { return [] }
+            applier.reporter.progress("attaching \(applier.devices(prepared.count))")
+            let (attached, failed) = attaching.attach(prepared, stopAtFailure: isStart)
+            problems += failed
+            return attached
+        } catch {
+            problems.append(Problem(error))
+            return []
+        }
+    }
+
+    // MARK: How it ends
+
+    private mutating func finish(already: [Resolution.Item], attached: [Resolution.Item]) -> Sysexit {
+        if !isStart && hasFailed { return leaveAlone(already, attached) }
+        if state == .notStarted {
+            do { try vm.resume() } catch {
+                problems.append(Problem(error))
+                return refuseStart(attached)
+            }
+        }
+        tell(already, attached)
+        tellProblems()
+        let without = problems.isEmpty ? ", all that are assigned" : ", without the optional ones named above"
+        let count = applier.devices(already.count + attached.count) + without
+        applier.reporter.report(
+            state == .notStarted
+                ? Outcome(.started, target: target, "\(target): starts with \(count)")
+                : Outcome(.complete, target: target, "\(target): has \(count)"))
+        return .success
+    }
+
+    /// The VM ends first: its process is what holds the devices, and the kernel takes them from a dead process more
+    /// surely than the VM would give them back one by one. Only if it does not end are they taken away in reverse.
+    private func refuseStart(_ attached: [Resolution.Item]) -> Sysexit {
+        tellProblems()
+        let status = Sysexit.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
+        do {
+            try vm.end()
+            applier.reporter.report(
+                Outcome(
+                    .startRefused, target: target,
+                    "\(target): was not started, because of the above; it has not run without its devices"))
+        } catch {
+            for item in attached.reversed() { try? attaching.detach(item.record) }
+            applier.reporter.report(
+                Outcome(
+                    .endFailed, target: target, reason: Problem(error).reason,
+                    "\(target): must not run, and could not be ended: \(error). End it by hand."))
+        }
+        return status
+    }
+
+    private func leaveAlone(_ already: [Resolution.Item], _ attached: [Resolution.Item]) -> Sysexit {
+        tell(already, attached)
+        tellProblems()
+        applier.reporter.report(
+            Outcome(
+                .leftAlone, target: target,
+                "\(target): is up and is left alone, without what is named above; the next start would fail"))
+        return Sysexit.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
+    }
+
+    private func tell(_ already: [Resolution.Item], _ attached: [Resolution.Item]) {
+        for (kind, items, words) in [
+            (Outcome.Kind.alreadyAttached, already, "is attached already"), (.attached, attached, "is attached"),
+        ] {
+            for item in items {
+                let device = item.device
+                let manner = item.readOnly ? ", read-only" : ""
+                applier.reporter.report(
+                    Outcome(
+                        kind, target: target, assignment: item.assignment, device: device,
+                        "\(target): \(device.deviceClass) device \(device.reference) \(words)\(manner)"))
+            }
+        }
+    }
+
+    private func tellProblems() {
+        for problem in problems { applier.report(problem, target) }
+    }
+}

@@ -1,0 +1,63 @@
+internal import Devices
+internal import Platform
+
+/// The table as a whole could not be read or written; it is as it was before.
+public struct TableError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What stood in the way.
+    public enum Kind: Hashable, Sendable {
+        /// It is there, and reading it failed.
+        case unreadable
+        /// Writing it failed: a full disk, a file system mounted read-only.
+        case unwritable
+        /// We may not.
+        case forbidden
+        /// Another editor held the lock until the deadline.
+        case busy
+        /// It was changed by hand between reading and writing, again and again.
+        case changedMeanwhile
+        /// It is not a table at all: too large, or not a file.
+        case malformed
+    }
+
+    /// What stood in the way.
+    public let kind: Kind
+    /// The file that it is about.
+    public let path: String
+    /// What happened, with the system's reason.
+    public let message: String
+    /// What to do about it.
+    public let remedy: String
+
+    init(_ kind: Kind, _ path: String, _ message: String, remedy: String) {
+        self.kind = kind
+        self.path = printable(path)
+        self.message = message
+        self.remedy = remedy
+    }
+
+    /// "/etc/vmdev/assignments: cannot be read (Input/output error); check …".
+    public var description: String { "\(path): \(message); \(remedy)" }
+
+    static func unreadable(_ path: String, _ error: SystemCallError) -> TableError {
+        if error.isPermission {
+            return TableError(
+                .forbidden, path, "may not be read (\(error.reason))",
+                remedy: "run this as root, or check its permissions")
+        }
+        return TableError(
+            .unreadable, path, "cannot be read (\(error.reason))", remedy: "check the file and its file system")
+    }
+
+    static func unwritable(_ path: String, _ error: SystemCallError) -> TableError {
+        if error.isPermission {
+            return TableError(.forbidden, path, "may not be changed (\(error.reason))", remedy: "run this as root")
+        }
+        let remedy =
+            error.isFull
+            ? "make room there and try again; the table is as it was"
+            : error.isReadOnly
+                ? "remount it read-write, or change the table where it is made"
+                : "the table is as it was; check the folder and its file system"
+        return TableError(.unwritable, path, "cannot be written (\(error.description))", remedy: remedy)
+    }
+}

@@ -1,0 +1,144 @@
+internal import Applying
+internal import Assignments
+internal import HostDevices
+public import Devices
+internal import Hypervisors
+
+extension Controller {
+    /// What a stored assignment pins down.
+    public enum Pin: Sendable {
+        /// Port and identity, where the device is there to tell it.
+        case both
+        /// The port: whatever is plugged there.
+        case port
+        /// The identity: wherever it is plugged.
+        case identity
+    }
+
+    /// Stores an assignment and answers what is worth saying of it. The device need not be there.
+    public func assign(
+        _ wanted: DeviceReference, to target: VMName, mode: AssignmentMode, options: DeviceOptions, pin: Pin
+    ) throws(Failure) -> String {
+        let device = try present(wanted)
+        let reference = try pinned(wanted, device, pin)
+        let assignment: Assignment
+        do {
+            assignment = try Assignment(target: target, device: reference, mode: mode, options: options)
+        } catch {
+            throw Failure(error)
+        }
+        try refuseUnsupported(assignment)
+        return try store(assignment) + (device == nil ? " It is not there now; the next start would fail." : "")
+    }
+
+    /// Removes stored assignments; without `device` all of the class. Answers what was removed.
+    public func unassign(
+        _ device: DeviceReference?, of deviceClass: DeviceClass, from target: VMName
+    ) throws(Failure) -> [Assignment] {
+        let removed = try remove(of: deviceClass, from: target) { assignment in
+            device.map { names($0, assignment.device) } ?? true
+        }
+        if let device, removed.isEmpty {
+            throw Failure(
+                "\(target) has no assignment of \(deviceClass) device \(device)",
+                remedy: "'vmdevctl \(deviceClass) list --assignments \(target)' shows those that it has.",
+                status: .unavailable)
+        }
+        return removed
+    }
+
+    func store(_ assignment: Assignment) throws(Failure) -> String {
+        let subject = "\(assignment.device.deviceClass) device \(assignment.device)"
+        try refuseDoubled(assignment)
+        do {
+            switch try store.add(assignment) {
+            case .added: return "\(assignment.target): \(subject) is assigned (\(assignment.mode))."
+            case .alreadySo: return "\(assignment.target): \(subject) is assigned already (\(assignment.mode))."
+            case .changed: return "\(assignment.target): the assignment of \(subject) is changed (\(assignment.mode))."
+            }
+        } catch {
+            throw Failure(Problem(error))
+        }
+    }
+
+    func remove(
+        of deviceClass: DeviceClass, from target: VMName, where isUnwanted: (Assignment) -> Bool
+    ) throws(Failure) -> [Assignment] {
+        do {
+            return try store.remove {
+                $0.target == target && $0.device.deviceClass == deviceClass && isUnwanted($0)
+            }
+        } catch {
+            throw Failure(Problem(error))
+        }
+    }
+
+    func refuseUnsupported(_ assignment: Assignment) throws(Failure) {
+        if let objection = hypervisor.objection(to: assignment.options, of: assignment.device.deviceClass) {
+            throw Failure(Problem(objection))
+        }
+    }
+
+    /// Whether what the administrator wrote names that device: same source and port, or same identity.
+    func names(_ wanted: DeviceReference, _ stored: DeviceReference) -> Bool {
+        guard wanted.source == stored.source else { return false }
+        if wanted == stored { return true }
+        if let port = wanted.port, port == stored.port {
+            return wanted.identity == nil || stored.identity == nil || wanted.identity == stored.identity
+        }
+        return wanted.port == nil && wanted.identity == stored.identity
+    }
+
+    /// The device that is meant, if it is there.
+    private func present(_ wanted: DeviceReference) throws(Failure) -> Device? {
+        guard let source = sources.first(where: { $0.name == wanted.source }) else {
+            throw Failure(
+                "\(wanted.source) does not expose devices on this host",
+                remedy: "Known sources: \(sources.map(\.name.description).joined(separator: ", ")).",
+                status: .unavailable)
+        }
+        let candidates: [Device]
+        do { candidates = try source.candidates(for: wanted) } catch {
+            throw Failure(error.message, remedy: error.remedy, status: .unavailable)
+        }
+        if case .found(let device, _) = wanted.match(among: candidates) { return device }
+        return nil
+    }
+
+    /// One device is assigned to a VM by one row: a second one in other words would only confuse.
+    private func refuseDoubled(_ assignment: Assignment) throws(Failure) {
+        let rows: [Assignment]
+        do { rows = try store.assignments(of: assignment.target).assignments } catch { throw Failure(Problem(error)) }
+        let double = rows.first {
+            $0.device.deviceClass == assignment.device.deviceClass && $0.device != assignment.device
+                && names($0.device, assignment.device)
+        }
+        guard let double else { return }
+        throw Failure(
+            "\(assignment.target) has an assignment of that device already, as \(double.device)",
+            remedy: "Remove it first: vmdevctl \(double.device.deviceClass) unassign \(double.target) \(double.device).",
+            status: .usage)
+    }
+
+    private func pinned(_ wanted: DeviceReference, _ device: Device?, _ pin: Pin) throws(Failure) -> DeviceReference {
+        let identity = wanted.identity ?? device?.identities.first
+        switch pin {
+        case .both:
+            guard let port = wanted.port else { return wanted }
+            return DeviceReference(wanted.deviceClass, source: wanted.source, port: port, identity: identity)
+        case .port:
+            guard let port = wanted.port ?? device?.port else {
+                throw Failure(
+                    "\(wanted) is in no port now", remedy: "Connect it, or name the port.", status: .unavailable)
+            }
+            return DeviceReference(wanted.deviceClass, source: wanted.source, port: port)
+        case .identity:
+            guard let identity else {
+                throw Failure(
+                    "\(wanted) has no identity of its own, or is not there to tell it",
+                    remedy: "Assign it by its port: --port.", status: .unavailable)
+            }
+            return DeviceReference(wanted.deviceClass, source: wanted.source, identity: identity)
+        }
+    }
+}

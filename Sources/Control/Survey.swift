@@ -1,0 +1,123 @@
+public import Applying
+public import Devices
+
+/// The devices of one class, with who has them and who is to have them.
+public struct Survey: Sendable {
+    /// Which class.
+    public let deviceClass: DeviceClass
+    /// What the sources expose.
+    public var devices: [Device] = []
+    /// What running VMs have.
+    public var attachments: [LockRecord] = []
+    /// What is stored.
+    public var assignments: [Assignment] = []
+    /// What is wrong with the table.
+    public var warnings: [String] = []
+
+    /// One line of the list.
+    public struct Row: Hashable, Sendable {
+        /// `dom0:sda1`.
+        public let name: String
+        /// The device; nil when an attachment or assignment is all that is known of it.
+        public let device: Device?
+        /// What the device is.
+        public let summary: String
+        /// The VMs that have it.
+        public var attachments: [LockRecord] = []
+        /// The assignments that mean it.
+        public var assignments: [Assignment] = []
+        /// Its identity, if it has one.
+        public let identity: DeviceIdentity?
+
+        /// Who uses it and how; assignments only where they are asked for, with a star.
+        public func users(withAssignments: Bool) -> [String] {
+            var users = attachments.map { record in
+                let options = record.options.summary
+                return options.isEmpty ? "\(record.vm) (attached)" : "\(record.vm) (attached: \(options))"
+            }
+            if attachments.isEmpty, let use = device?.uses.first { users.append("dom0 (\(use))") }
+            if withAssignments {
+                users += assignments.map { assignment in
+                    let options = assignment.options.summary
+                    return "*\(assignment.target) (\(assignment.mode)\(options.isEmpty ? "" : ": \(options)"))"
+                }
+            }
+            return users
+        }
+    }
+
+    /// The rows, sorted by source and port. With `vms` only what those VMs expose, have or (when `withAssignments`)
+    /// are to have; without what concerns only those in `excluding`.
+    public func rows(
+        of vms: Set<VMName>?, excluding: Set<VMName> = [], withAssignments: Bool
+    ) -> [Row] {
+        var rows = devices.map { device in
+            Row(
+                name: device.name, device: device, summary: describe(device),
+                attachments: attachments.filter { $0.canonical.key == device.canonical.key },
+                assignments: assignments.filter { means($0.device, device) }, identity: device.identities.first)
+        }
+        for record in attachments where !rows.contains(where: { $0.attachments.contains(record) }) {
+            rows.append(
+                Row(
+                    name: name(record.device), device: nil, summary: "(gone)", attachments: [record],
+                    assignments: assignments.filter { $0.device == record.device },
+                    identity: record.device.identity))
+        }
+        if withAssignments {
+            for assignment in assignments where !rows.contains(where: { $0.assignments.contains(assignment) }) {
+                rows.append(
+                    Row(
+                        name: name(assignment.device), device: nil, summary: "(not there)",
+                        assignments: [assignment], identity: assignment.device.identity))
+            }
+        }
+        return rows.filter { row in
+            var concerned = Set(row.attachments.map(\.vm))
+            if let device = row.device { concerned.insert(device.source) }
+            if withAssignments { concerned.formUnion(row.assignments.map(\.target)) }
+            if let vms { return !concerned.isDisjoint(with: vms) }
+            return !concerned.isSubset(of: excluding)
+        }.sorted { isBefore($0, $1) }
+    }
+
+    /// Whether this release knows devices of the class at all.
+    public var isSupported: Bool { deviceClass == .block }
+
+    private func means(_ reference: DeviceReference, _ device: Device) -> Bool {
+        if case .found(let found, _) = reference.match(among: devices) { found == device } else { false }
+    }
+
+    private func isBefore(_ left: Row, _ right: Row) -> Bool {
+        if let a = left.device, let b = right.device, a.source == b.source { return a.port < b.port }
+        return left.name < right.name
+    }
+}
+
+/// `dom0:sda1`, or the whole reference where there is no port.
+private func name(_ reference: DeviceReference) -> String {
+    reference.port.map { "\(reference.source):\($0)" } ?? reference.description
+}
+
+/// "SanDisk Ultra (DATA), 14.9 GiB, read-only".
+private func describe(_ device: Device) -> String {
+    var parts = device.title.isEmpty ? [] : [device.title]
+    if let block = device.block {
+        parts.append(formatted(bytes: block.size))
+        if block.isReadOnly { parts.append("read-only") }
+    }
+    return parts.joined(separator: ", ")
+}
+
+/// "14.9 GiB": one digit after the point, binary units.
+func formatted(bytes: UInt64) -> String {
+    var (value, unit) = (bytes * 10, 0)
+    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    if bytes > UInt64.max / 10 { (value, unit) = (bytes / 1024 * 10, 1) }
+    while value >= 10_240, unit < units.count - 1 {
+        value = (value + 512) / 1024
+        unit += 1
+    }
+    let name = units.indices.contains(unit) ? units[unit] : "B"
+    return unit == 0 || value % 10 == 0 ? "\(value / 10) \(name)" : "\(value / 10).\(value % 10) \(name)"
+}

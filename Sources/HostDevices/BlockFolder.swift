@@ -1,0 +1,63 @@
+internal import CLinux
+internal import Devices
+internal import Platform
+
+/// The folder of one block device below /sys, read as the kernel shows it.
+struct BlockFolder {
+    /// Where it is, root included and links resolved, so that a partition's lies in its disk's.
+    let path: String
+
+    /// The kernel's name for the device; `!` stands for a `/` of the node's name.
+    var sysname: String { String(path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...]) }
+    /// The device's name as a port; nil for a name that is none.
+    var port: Port? { try? Port(String(sysname.map { $0 == "!" ? "_" : $0 }), of: .block) }
+    /// The node, "/dev/…".
+    var node: String { "/dev/" + String(sysname.map { $0 == "!" ? "/" : $0 }) }
+
+    /// The device's number.
+    var number: Device.Number? { text("dev").flatMap { Device.Number(text: $0.utf8) } }
+    /// Bytes; the kernel counts in 512 of them, whatever the device's own sectors are.
+    var size: UInt64? {
+        guard let sectors = text("size").flatMap({ UInt64($0) }) else { return nil }
+        let (bytes, overflow) = sectors.multipliedReportingOverflow(by: 512)
+        return overflow ? nil : bytes
+    }
+    /// The number of the partition; nil for a whole disk.
+    var partition: Int? { text("partition").flatMap { Int($0) } }
+    /// The disk that a partition is on, itself for a disk.
+    var disk: BlockFolder {
+        guard partition != nil, let slash = path.lastIndex(of: "/") else { return self }
+        return BlockFolder(path: String(path[..<slash]))
+    }
+    /// The partitions on a disk.
+    var partitions: [BlockFolder] {
+        let name = sysname
+        return list("").filter { $0.hasPrefix(name) }
+            .map { BlockFolder(path: "\(path)/\($0)") }
+            .filter { $0.partition != nil }
+    }
+    /// The path behind a loop device, as the kernel tells it; nil for others, and for a loop device without one.
+    var backingFile: String? { text("loop/backing_file") }
+
+    /// An attribute without the line break at its end; nil when it is not there, cannot be read, or is empty.
+    func text(_ attribute: String) -> String? {
+        guard var bytes = try? contents(of: "\(path)/\(attribute)", limit: 65_536) else { return nil }
+        if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+        return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The names in a folder of it; none when it is not there.
+    func list(_ folder: String) -> [String] { (try? names(in: "\(path)/\(folder)")) ?? [] }
+}
+
+/// The number of the block device that a path under /dev means; nil when it means none.
+///
+/// Only /dev is looked at: a path anywhere else may lie on a file system that does not answer.
+func blockNumber(of path: String, root: Root) -> Device.Number? {
+    guard path.hasPrefix("/dev/"), let node = try? Descriptor.open(root.path(path), [.path]) else { return nil }
+    var major: UInt32 = 0
+    var minor: UInt32 = 0
+    var isBlock: Int32 = 0
+    guard unsafe vmdev_node_number(node.raw, &major, &minor, &isBlock) == 0, isBlock != 0 else { return nil }
+    return Device.Number(major: major, minor: minor)
+}

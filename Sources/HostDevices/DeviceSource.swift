@@ -1,0 +1,68 @@
+public import Devices
+public import Platform
+
+/// Somebody who exposes devices: this host, or a VM.
+public protocol DeviceSource: Sendable {
+    /// Its name; `dom0` for the host.
+    var name: VMName { get }
+
+    /// All devices of a class that it exposes now, in the order of their ports.
+    func devices(of deviceClass: DeviceClass) throws(SourceError) -> [Device]
+
+    /// Enough of them to decide what `reference` means: only the port's device when that settles it, else all.
+    func candidates(for reference: DeviceReference) throws(SourceError) -> [Device]
+
+    /// Opens the device for a VM, claims it against the rest of the host for as long as the descriptor lives, and makes
+    /// sure on the open descriptor that it is still the very device.
+    func claim(_ device: Device, readOnly: Bool) throws(SourceError) -> Descriptor
+
+    /// Why nothing is in that port, when the source knows ("/dev/loop0 exists but has no backing file"); nil otherwise.
+    func absence(of port: Port, in deviceClass: DeviceClass) -> String?
+}
+
+/// Why a source did not do what it was asked for.
+public struct SourceError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What went wrong, in the kinds that a caller treats differently.
+    public enum Kind: Hashable, Sendable {
+        /// We could not find out.
+        case unreadable
+        /// We may not.
+        case forbidden
+        /// The device has gone.
+        case gone
+        /// Another device has its name now, or it has another size.
+        case changed
+        /// The source itself uses it.
+        case inUse(Device.Use)
+        /// It cannot be written.
+        case readOnlyOnly
+        /// The drive is empty.
+        case noMedium
+    }
+
+    /// The kind.
+    public let kind: Kind
+    /// A sentence without its full stop: the thing and the reason.
+    public let message: String
+    /// What to do next, as a sentence, if anything can be said.
+    public let remedy: String?
+
+    /// Everything in `message` and `remedy` is made printable.
+    public init(_ kind: Kind, _ message: String, remedy: String? = nil) {
+        self.kind = kind
+        self.message = printable(message, limit: 1024)
+        self.remedy = remedy.map { printable($0, limit: 1024) }
+    }
+
+    /// Message and remedy.
+    public var description: String { remedy.map { "\(message). \($0)" } ?? message }
+}
+
+extension SourceError {
+    /// Something of the host that could not be read.
+    init(_ error: SystemCallError) {
+        self.init(
+            error.isPermission ? .forbidden : .unreadable, "cannot \(error)",
+            remedy: error.isPermission ? "Run this as root." : nil)
+    }
+}

@@ -1,0 +1,78 @@
+import ArgumentParser
+import Control
+import Devices
+import Platform
+
+/// `vmdevctl CLASS list`.
+struct ListCommand<Tag: ClassTag>: ParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "list", abstract: "List the \(Tag.deviceClass) devices that there are, and who uses them.",
+            discussion: """
+                With VM names: only what those VMs expose or have. In the last column 'work (attached)' is a VM that \
+                has the device, 'dom0 (…)' what this host does with it, '*work (…)' a stored assignment.
+                """,
+            aliases: ["ls", "l"])
+    }
+
+    @OptionGroup var global: GlobalOptions
+    @OptionGroup var output: OutputOptions
+
+    @Flag(name: .shortAndLong, help: "All VMs; so it is without any VM name.")
+    var all = false
+
+    @Option(parsing: .upToNextOption, help: ArgumentHelp("Not these VMs; with --all.", valueName: "vm"))
+    var exclude: [String] = []
+
+    @Flag(name: [.customShort("s"), .long], help: "Show stored assignments too, those of absent devices included.")
+    var assignments = false
+
+    @Argument(help: "The VMs.")
+    var vms: [String] = []
+
+    func validate() throws {
+        if !exclude.isEmpty && !all { throw ValidationError("--exclude can only be used with --all.") }
+        if all && !vms.isEmpty { throw ValidationError("--all and VM names exclude each other.") }
+    }
+
+    func run() throws {
+        try global.perform { session in
+            let named = try Set(vms.map(vmName))
+            let excluded = try Set(exclude.map(vmName))
+            let survey = try session.controller().survey(Tag.deviceClass)
+            for warning in survey.warnings { session.note(warning) }
+            let rows = survey.rows(
+                of: named.isEmpty ? nil : named, excluding: excluded, withAssignments: assignments)
+            if rows.isEmpty && survey.devices.isEmpty, !survey.isSupported {
+                session.note("this host offers no \(Tag.deviceClass) devices yet: this release knows block devices.")
+            }
+            session.answer(
+                render(
+                    rows,
+                    ListStyle(
+                        form: output.json, hasLegend: standardOutputIsTerminal && !output.noLegend,
+                        withAssignments: assignments, withIdentities: global.verbose > 0)))
+        }
+    }
+}
+
+/// `vmdevctl CLASS info`.
+struct InfoCommand<Tag: ClassTag>: ParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "info", abstract: "Tell all that is known of a \(Tag.deviceClass) device.", aliases: ["i"])
+    }
+
+    @OptionGroup var global: GlobalOptions
+    @OptionGroup var output: OutputOptions
+
+    @Argument(help: ArgumentHelp("The device.", valueName: "source:port[:identity]"))
+    var device: String
+
+    func run() throws {
+        try global.perform { session in
+            let wanted = try reference(device, Tag.self)
+            session.answer(renderDetails(try session.controller().details(of: wanted), output.json))
+        }
+    }
+}

@@ -1,0 +1,29 @@
+import ArgumentParser
+import Control
+
+@main
+struct VMDevCtl: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "vmdevctl",
+        abstract: "Give virtual machines their devices, now and at each of their starts.",
+        discussion: """
+            A device is named SOURCE:PORT or SOURCE:PORT:IDENTITY; 'list' shows them. SOURCE is dom0 for this host. \
+            An assignment is stored and holds for every start of the VM; an attachment is what a running VM has now.
+
+              vmdevctl block                                       which disks there are, and who has them
+              vmdevctl block attach --persistent work dom0:sdb     'work' gets sdb now and at every start
+              vmdevctl block detach work dom0:sdb                  and no longer
+              vmdevctl check work                                  what would the next start of 'work' come to?
+
+            Called as qvm-device, qvm-block, qvm-usb, qvm-pci or qvm-mic it takes the arguments of those.
+            """,
+        version: "0.1.0",
+        subcommands: [
+            ClassCommand<Block>.self, ClassCommand<USB>.self, ClassCommand<PCI>.self, ClassCommand<Mic>.self,
+            CheckCommand.self, VerifyCommand.self,
+        ])
+
+    static func main() {
+        main(Invocation(CommandLine.arguments).arguments)
+    }
+}

@@ -1,0 +1,202 @@
+import Devices
+import Foundation
+import Platform
+import Testing
+
+@testable import HostDevices
+
+@Suite("The block devices of this host")
+struct InventoryTests {
+    let source = HostSource(root: .host)
+
+    @Test("A loop device is offered with its file's path as identity, its size and a serial for the guest")
+    func loop() throws {
+        let loop = try LoopDevice(named: "my disk.img", mebibytes: 3)
+        let port = loop.port
+        let device = try #require(try source.devices(of: .block).first { $0.port == port })
+        let block = try #require(device.block)
+        #expect(device.name == "dom0:\(port)")
+        #expect(device.identities.map(\.description) == [loop.file])
+        #expect(device.title == loop.file)
+        #expect(device.uses == [])
+        #expect(block.node == loop.node)
+        #expect(device.canonical == CanonicalDevice(key: "block-\(block.number)"))
+        #expect(blockNumber(of: loop.node, root: .host) == block.number)
+        #expect(block.size == 3 << 20)
+        #expect(!block.isReadOnly)
+        #expect(block.serial == port.description)
+        #expect(block.parent == nil)
+        #expect(block.sequence != nil)
+    }
+
+    @Test("A device that can only be read says so")
+    func readOnly() throws {
+        let loop = try LoopDevice(readOnly: true)
+        #expect(try source.device(in: loop.port)?.block?.isReadOnly == true)
+    }
+
+    @Test("A partition names its disk, and excludes it and nothing else")
+    func partitions() throws {
+        let loop = try LoopDevice(partitions: 2)
+        let disk = try #require(try source.device(in: loop.port))
+        let first = try #require(try source.device(in: loop.partition(1)))
+        let second = try #require(try source.device(in: loop.partition(2)))
+        #expect(first.block?.parent == disk.port)
+        #expect(first.block?.size == 4 << 20)
+        #expect(first.block?.sequence == disk.block?.sequence)
+        #expect(first.identities.map(\.description) == ["\(loop.file)-part1"])
+        #expect(first.canonical.beneath == [disk.canonical.key])
+        #expect(first.canonical.conflicts(with: disk.canonical))
+        #expect(!first.canonical.conflicts(with: second.canonical))
+    }
+
+    @Test("A mounted partition is in use, so is its disk, and its neighbour is not")
+    func mountedPartition() throws {
+        let loop = try LoopDevice(partitions: 2)
+        try run("mkfs.ext4", "-q", "\(loop.node)p1")
+        let mounted = try Mounted("\(loop.node)p1", at: "\(loop.folder.path)/a b")
+        let (disk, first, second) = (loop.port, try loop.partition(1), try loop.partition(2))
+        let use = Device.Use.mounted(mounted.place)
+        #expect(try source.device(in: first)?.uses == [use])
+        #expect(try source.device(in: disk)?.uses == [.part(first, use)])
+        #expect(try source.device(in: second)?.uses == [])
+    }
+
+    @Test("A mounted disk makes its partitions in use")
+    func mountedDisk() throws {
+        let loop = try LoopDevice(partitions: 1)
+        // The table of partitions stays: ext4 leaves the first 1024 bytes alone.
+        try run("mkfs.ext4", "-q", "-F", "-E", "nodiscard", loop.node)
+        let mounted = try Mounted(loop.node, at: "\(loop.folder.path)/m")
+        let part = try #require(try? loop.partition(1))
+        if let device = try source.device(in: part) {
+            #expect(try device.uses == [.part(loop.port, .mounted(mounted.place))])
+        }
+        #expect(try source.device(in: loop.port)?.uses.contains(.mounted(mounted.place)) == true)
+    }
+
+    @Test("Swap space is in use")
+    func swap() throws {
+        let loop = try LoopDevice()
+        try run("mkswap", loop.node)
+        try run("swapon", loop.node)
+        defer { _ = try? run("swapoff", loop.node) }
+        #expect(try source.device(in: loop.port)?.uses == [.swap])
+    }
+
+    @Test("A device behind a loop device is in use by it, and the loop device excludes it")
+    func loopOverDevice() throws {
+        let lower = try LoopDevice()
+        let upper = try LoopDevice(over: lower.node)
+        let below = try #require(try source.device(in: lower.port))
+        let above = try #require(try source.device(in: upper.port))
+        #expect(below.uses == [.holder(upper.port.description)])
+        #expect(above.canonical.beneath == [below.canonical.key])
+    }
+
+    @Test("Only the device in the port is looked at when that decides, else all are")
+    func candidates() throws {
+        let (one, two) = (try LoopDevice(), try LoopDevice())
+        let port = one.port
+        func found(_ identity: String?) throws -> [Port] {
+            try source.candidates(
+                for: DeviceReference(
+                    .block, source: .host, port: port, identity: identity.map { try DeviceIdentity($0) })
+            ).map(\.port)
+        }
+        #expect(try found(nil) == [port])
+        #expect(try found(one.file) == [port])
+        #expect(try found(two.file).contains(two.port))
+        let anywhere = try DeviceReference(.block, source: .host, identity: DeviceIdentity(two.file))
+        let device = try #require(try source.device(in: two.port))
+        #expect(try anywhere.match(among: source.candidates(for: anywhere)) == .found(device, movedFrom: nil))
+    }
+
+    @Test("A device of another class or another source is none of this host's block devices")
+    func others() throws {
+        for deviceClass in DeviceClass.allCases where deviceClass != .block {
+            #expect(try source.devices(of: deviceClass) == [])
+        }
+        let elsewhere = try DeviceReference(.block, source: VMName("sys-usb"), port: Port("loop0", of: .block))
+        #expect(try source.candidates(for: elsewhere) == [])
+    }
+
+    @Test("Devices are listed in the order of their ports, and memory is none of them")
+    func order() throws {
+        let loops = try (0..<3).map { _ in try LoopDevice() }
+        let ports = try withExtendedLifetime(loops) { try source.devices(of: .block).map(\.port) }
+        #expect(ports == ports.sorted())
+        #expect(!ports.contains { $0.description.hasPrefix("zram") || $0.description.hasPrefix("ram") })
+    }
+
+    @Test("Why a port is empty is told where it is known")
+    func absence() throws {
+        let loop = try LoopDevice()
+        let (port, node) = (loop.port, loop.node)
+        #expect(source.absence(of: port, in: .block) == nil)
+        #expect(try source.absence(of: Port("nosuch7", of: .block), in: .block) == nil)
+        #expect(source.absence(of: port, in: .usb) == nil)
+        if FileManager.default.fileExists(atPath: "/sys/block/zram0") {
+            #expect(
+                try source.absence(of: Port("zram0", of: .block), in: .block) == "/dev/zram0 is memory of this host"
+            )
+            #expect(try source.device(in: Port("zram0", of: .block)) == nil)
+        }
+        // A device of our own that nobody can take between two calls: its folder is rebuilt without the file.
+        let folder = try TemporaryFolder()
+        try folder.write("sys/devices/virtual/block/\(port)/size", "0\n")
+        try folder.link("dev", to: "/dev")
+        let other = HostSource(root: Root(folder.path))
+        #expect(other.absence(of: port, in: .block) == "\(node) exists but has no backing file")
+        #expect(try other.device(in: port) == nil)
+    }
+
+    @Test("Under another root whose /dev and /sys are the host's there are the same devices")
+    func otherRoot() throws {
+        let loop = try LoopDevice(partitions: 1)
+        let folder = try TemporaryFolder()
+        try folder.link("dev", to: "/dev")
+        try folder.link("sys", to: "/sys")
+        let other = HostSource(root: Root(folder.path))
+        for port in [loop.port, try loop.partition(1)] {
+            let device = try #require(try other.device(in: port))
+            #expect(try device == source.device(in: port))
+            _ = try other.claim(device, readOnly: false)
+        }
+    }
+
+    @Test(
+        "What udev knows of a device is used where udev runs, and only there; a device that it is not done with waits"
+    )
+    func udev() async {
+        await #expect(processExitsWith: .success) {
+            try enterPrivateRun()
+            let source = HostSource(root: .host)
+            let loop = try LoopDevice()
+            let port = loop.port
+            let number = try #require(try source.device(in: port)?.block?.number)
+
+            let record =
+                "S:disk/by-id/wwn-0x50\nS:disk/by-id/ata-Disk_SN0001\nS:disk/by-label/x\nI:1\n"
+                + "E:ID_SERIAL_SHORT=SN0001\nE:ID_VENDOR=Acme\nE:ID_MODEL=Fast_Disk\nE:ID_FS_LABEL=backup\n"
+            let run = URL(fileURLWithPath: "/run/udev")
+            try FileManager.default.createDirectory(
+                at: run.appendingPathComponent("data"), withIntermediateDirectories: true)
+            let data = run.appendingPathComponent("data/b\(number)")
+            try Data(record.utf8).write(to: data)
+            let without = try #require(try source.device(in: port))
+            #expect(without.identities.map(\.description) == [loop.file])
+            #expect(without.block?.serial == port.description)
+
+            try Data().write(to: run.appendingPathComponent("control"))
+            let with = try #require(try source.device(in: port))
+            #expect(with.identities.map(\.description) == ["ata-Disk_SN0001", "wwn-0x50", loop.file])
+            #expect(with.block?.serial == "SN0001")
+            #expect(with.title == "\(loop.file) (backup)")
+
+            try FileManager.default.removeItem(at: data)
+            #expect(try source.device(in: port) == nil)
+            #expect(source.absence(of: port, in: .block) == "udev has not finished with \(loop.node) yet")
+        }
+    }
+}

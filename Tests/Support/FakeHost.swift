@@ -1,0 +1,136 @@
+package import Applying
+package import Assignments
+package import Devices
+import Foundation
+package import HostDevices
+package import Hypervisors
+package import Platform
+import Synchronization
+
+/// A host in memory: devices, a table and a simulated hypervisor; only the locks are real files.
+package final class FakeHost: Sendable {
+    package let source = FakeSource()
+    package let store = FakeStore()
+    package let simulator = Simulator()
+    package let reporter = Recorder()
+    package let root: Root
+
+    package init() throws {
+        let path = "/tmp/vmdev-applying-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        root = Root(path)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: root.prefix) }
+
+    package var applier: Applier {
+        Applier(
+            store: store, sources: [source], hypervisor: simulator, root: root, reporter: reporter,
+            timeout: .seconds(5))
+    }
+
+    package var locks: LockFolder { LockFolder(root: root) }
+
+    /// Applies the rows to a VM; returns the status.
+    package func apply(_ vm: String, on occasion: Applier.Occasion = .boot, _ rows: String...) throws -> Sysexit {
+        store.set(try rows.map(row))
+        return applier.apply(to: try VMName(vm), on: occasion)
+    }
+}
+
+/// `work dom0:sda required read-only=yes` as an assignment of class block.
+package func row(_ text: String) throws -> Assignment {
+    let fields = text.split(separator: " ").map(String.init)
+    let options = try fields.dropFirst(3).map { try DeviceOptions.pair(parsing: $0) }
+    return try Assignment(
+        target: VMName(fields[0]), device: DeviceReference(parsing: fields[1], of: .block),
+        mode: AssignmentMode(parsing: fields[2]), options: DeviceOptions(options, of: .block))
+}
+
+/// A disk `port`, with an identity and what it is a part of.
+package func disk(
+    _ port: String, identity: String? = nil, on beneath: [String] = [], uses: [Device.Use] = [],
+    readOnly: Bool = false, sequence: UInt64 = 1
+) throws -> Device {
+    Device(
+        .block, source: .host, port: try Devices.Port(port, of: .block),
+        identities: try identity.map { [try DeviceIdentity($0)] } ?? [], title: "disk \(port)",
+        canonical: CanonicalDevice(key: "block-\(port)", beneath: beneath.map { "block-\($0)" }), uses: uses,
+        details: .block(
+            Device.Block(
+                node: "/dev/\(port)", number: Device.Number(major: 8, minor: 0), sequence: sequence, size: 1 << 20,
+                isReadOnly: readOnly, serial: port, parent: nil)))
+}
+
+/// The host's devices, as a test sets them.
+package final class FakeSource: DeviceSource {
+    package let name = VMName.host
+    private let state = Mutex<(devices: [Device], claims: [Devices.Port: SourceError])>(([], [:]))
+
+    package func set(_ devices: [Device]) { state.withLock { $0.devices = devices } }
+
+    /// Claiming what is in that port fails.
+    package func refuseClaim(_ port: String, _ error: SourceError) throws {
+        let port = try Devices.Port(port, of: .block)
+        state.withLock { $0.claims[port] = error }
+    }
+
+    package func devices(of deviceClass: DeviceClass) throws(SourceError) -> [Device] {
+        state.withLock { $0.devices }.filter { $0.deviceClass == deviceClass }
+    }
+
+    package func candidates(for reference: DeviceReference) throws(SourceError) -> [Device] {
+        try devices(of: reference.deviceClass)
+    }
+
+    package func claim(_ device: Device, readOnly: Bool) throws(SourceError) -> Descriptor {
+        if let error = state.withLock({ $0.claims[device.port] }) { throw error }
+        do { return try Descriptor.open("/dev/null") } catch { throw SourceError(.unreadable, "\(error)") }
+    }
+
+    package func absence(of port: Devices.Port, in deviceClass: DeviceClass) -> String? { nil }
+}
+
+/// A table in memory.
+package final class FakeStore: AssignmentStore {
+    private let reading = Mutex(TableReading())
+
+    package func set(_ assignments: [Assignment]) {
+        reading.withLock { reading in
+            reading = TableReading(rows: assignments.enumerated().map { TableRow($1, line: $0 + 1) })
+        }
+    }
+
+    package func assignments(of vm: VMName) throws(TableError) -> TableReading {
+        let all = reading.withLock { $0 }
+        return TableReading(rows: all.rows.filter { $0.assignment.target == vm }, problems: all.problems)
+    }
+
+    package func allAssignments() throws(TableError) -> TableReading { reading.withLock { $0 } }
+
+    package func add(_ assignment: Assignment) throws(TableError) -> AddOutcome {
+        reading.withLock { $0.rows.append(TableRow(assignment, line: $0.rows.count + 1)) }
+        return .added
+    }
+
+    package func remove(where isUnwanted: (Assignment) -> Bool) throws(TableError) -> [Assignment] {
+        reading.withLock { reading in
+            let removed = reading.rows.map(\.assignment).filter(isUnwanted)
+            reading.rows.removeAll { removed.contains($0.assignment) }
+            return removed
+        }
+    }
+}
+
+/// Remembers what was told.
+package final class Recorder: Reporter {
+    private let told = Mutex<[Outcome]>([])
+
+    package func report(_ outcome: Outcome) { told.withLock { $0.append(outcome) } }
+    package func progress(_ text: String) {}
+
+    package var outcomes: [Outcome] { told.withLock { $0 } }
+    package var kinds: [Outcome.Kind] { outcomes.map(\.kind) }
+    package var reasons: [Reason] { outcomes.compactMap(\.reason) }
+    package func texts(_ kind: Outcome.Kind) -> [String] { outcomes.filter { $0.kind == kind }.map(\.message) }
+}

@@ -1,0 +1,32 @@
+import Foundation
+import Glibc
+import Testing
+
+/// What a system test needs of the machine; the reason why it cannot be had here, or nil.
+enum Requirement {
+    static let wholeHost: String? =
+        geteuid() != 0
+        ? "needs root, for loop devices"
+        : access("/dev/loop-control", R_OK | W_OK) != 0
+            ? "needs loop devices (/dev/loop-control)"
+            : inPath("qemu-system-x86_64") ? nil : "needs qemu-system-x86_64 (apt-get install qemu-system-x86)"
+
+    static func command(_ name: String, of package: String) -> String? {
+        inPath(name) ? nil : "needs \(name) (apt-get install \(package))"
+    }
+
+    static let isCI = ProcessInfo.processInfo.environment["CI"] == "true"
+
+    private static func inPath(_ name: String) -> Bool {
+        ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].contains { access("\($0)/\(name)", X_OK) == 0 }
+    }
+}
+
+/// Skips a test with its reason; with CI=true it runs all the same, and so fails for that reason.
+func needs(_ unmet: String?...) -> ConditionTrait {
+    let reason = unmet.compactMap(\.self).first
+    return .enabled(if: reason == nil || Requirement.isCI, Comment(rawValue: reason ?? ""))
+}
+
+/// The requirement of nearly every suite here.
+let needsWholeHost = needs(Requirement.wholeHost)

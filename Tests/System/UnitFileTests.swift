@@ -1,0 +1,57 @@
+import Foundation
+import Testing
+
+@Suite("The unit files", needs(Requirement.command("systemd-analyze", of: "systemd")))
+struct UnitFileTests {
+    @Test("systemd has nothing to say against the example unit with the drop-in")
+    func verify() throws {
+        #expect(try verify { $0 } == "")
+    }
+
+    @Test("A misspelt setting would be found, so that silence means something")
+    func verifyFinds() throws {
+        let report = try verify { $0.replacingOccurrences(of: "NotifyAccess=", with: "NotifyAcess=") }
+        #expect(report.contains("NotifyAcess"))
+    }
+
+    @Test("Locks and monitors are for root alone")
+    func folders() throws {
+        let root = temporaryPath("staged")
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+        try tool("systemd-tmpfiles", "--root=\(root)", "--create", packageFolder + "/units/tmpfiles.d/vmdev.conf")
+        let modes = try ["", "/locks", "/qmp"].map {
+            try FileManager.default.attributesOfItem(atPath: "\(root)/run/vmdev\($0)")[.posixPermissions] as? Int
+        }
+        #expect(modes == [0o755, 0o700, 0o700])
+    }
+
+    /// What `systemd-analyze verify` says of qemu@work.service in a folder that has all it refers to.
+    private func verify(dropIn change: (String) -> String) throws -> String {
+        let root = temporaryPath("staged")
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let units = root + "/etc/systemd/system"
+        let staged = [
+            "/etc/systemd/system/qemu@.service.d", "/etc/vmdev/qemu", "/usr/lib/vmdev", "/usr/bin",
+            "/usr/lib/systemd/system",
+        ]
+        for folder in staged {
+            try FileManager.default.createDirectory(atPath: root + folder, withIntermediateDirectories: true)
+        }
+        func source(_ name: String) throws -> String {
+            try String(contentsOfFile: "\(packageFolder)/units/\(name)", encoding: .utf8)
+        }
+        try source("qemu@.service").write(toFile: units + "/qemu@.service", atomically: true, encoding: .utf8)
+        try change(source("vmdev.conf"))
+            .write(toFile: units + "/qemu@.service.d/vmdev.conf", atomically: true, encoding: .utf8)
+        try source("work.conf").write(toFile: root + "/etc/vmdev/qemu/work.conf", atomically: true, encoding: .utf8)
+        for program in ["/usr/lib/vmdev/vmdev-apply", "/usr/bin/qemu-system-x86_64"] {
+            try FileManager.default.copyItem(atPath: "/bin/true", toPath: root + program)
+        }
+        try tool(
+            "sh", "-c",
+            "cp /lib/systemd/system/*.target /lib/systemd/system/*.slice \(root)/usr/lib/systemd/system/")
+        let outcome = try run("systemd-analyze", ["verify", "--root=\(root)", "qemu@work.service"])
+        return outcome.output + outcome.errors
+    }
+}
