@@ -17,7 +17,7 @@ import Testing
         let requests = try disks.enumerated().map { try $1.request(readOnly: $0 % 2 == 1) }
         #expect(try vm.place(requests) == requests.map { _ in nil })
         for request in requests { try vm.attach(request) }
-        try vm.verify(requests)
+        #expect(try vm.verify(requests) == requests.map { _ in nil })
         #expect(try vm.attachments().count == 8)
         try vm.resume()
     }
@@ -37,7 +37,7 @@ import Testing
             let again = try process.connect()
             #expect(try again.state() == .running)
             let request = try disk.request(claimed: false)
-            try again.verify([request])
+            #expect(try again.verify([request]) == [nil])
             #expect(try again.attachments() == [request.id])
         }
         #expect(disk.isClaimed)
@@ -70,7 +70,7 @@ import Testing
         try theirs.detach(try AttachmentID(port: disk.device().port), until: soon)
         let request = try disk.request()
         try vm.attach(request)
-        try vm.verify([request])
+        #expect(try vm.verify([request]) == [nil])
     }
 
     @Test("A failed attachment leaves neither node nor claim behind")
@@ -91,7 +91,7 @@ import Testing
         vm.places[id] = nil
         let request = try disk.request()
         try vm.attach(request)
-        try vm.verify([request])
+        #expect(try vm.verify([request]) == [nil])
     }
 
     @Test("A device that QEMU puts where no guest looks does not pass verification")
@@ -112,9 +112,9 @@ import Testing
         // QEMU 7.2 says yes to this; later ones refuse.
         try vm.connection.call(
             QMPCommand("device_add", ["driver": "virtio-blk-pci", "id": id, "drive": id, "bus": "rp0"]))
-        let error = #expect(throws: HypervisorError.self) { try vm.verify([request]) }
-        #expect(error?.kind == .notVerified)
-        #expect(error?.message.contains("in slot 1") == true)
+        let error = try #require(try vm.verify([request]).first ?? nil)
+        #expect(error.kind == .notVerified)
+        #expect(error.message.contains("in slot 1"))
     }
 
     @Test("A place that was taken meanwhile is told as such")
@@ -136,8 +136,8 @@ import Testing
         let disk = try LoopDisk()
         let request = try disk.request(size: 1 << 20)
         try vm.attach(request)
-        let error = #expect(throws: HypervisorError.self) { try vm.verify([request]) }
-        #expect(error?.message.contains("4194304 bytes there and 1048576 on the host") == true)
+        let error = try #require(try vm.verify([request]).first ?? nil)
+        #expect(error.message.contains("4194304 bytes there and 1048576 on the host"))
     }
 
     @Test("A guest that does not answer keeps its device, and we say so", arguments: [Machine.q35, .i440fx])
@@ -154,7 +154,7 @@ import Testing
         }
         #expect(error?.kind == .refused)
         #expect(error?.message.contains("did not let go") == true)
-        try vm.verify([request])
+        #expect(try vm.verify([request]) == [nil])
         #expect(disk.isClaimed)
     }
 
@@ -187,7 +187,7 @@ import Testing
         #expect(!disk.isClaimed)
         let request = try disk.request()
         try vm.attach(request)
-        try vm.verify([request])
+        #expect(try vm.verify([request]) == [nil])
     }
 
     @Test("A QEMU without privileges gets the disk that it could not open itself")
@@ -197,7 +197,7 @@ import Testing
         let disk = try LoopDisk()
         let request = try disk.request()
         try vm.attach(request)
-        try vm.verify([request])
+        #expect(try vm.verify([request]) == [nil])
     }
 
     @Test("A VM that is only on its way is waited for, its folder included")
