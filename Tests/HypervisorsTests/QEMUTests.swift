@@ -203,7 +203,8 @@ import Testing
     @Test("A VM that is only on its way is waited for, its folder included")
     func late() throws {
         let folder = try TemporaryFolder()
-        let hypervisor = QEMU(root: Root(folder.path), socketPattern: "/run/qmp/%i.sock", timeout: .seconds(20))
+        let hypervisor = QEMU(
+            root: Root(folder.path), socket: try VMNamePattern("/run/qmp/%i.sock"), timeout: .seconds(20))
         let before = #expect(throws: HypervisorError.self) {
             try hypervisor.connect(to: VMName("work"), until: soon, waiting: false)
         }
@@ -269,7 +270,8 @@ import Testing
         let folder = try TemporaryFolder()
         try FileManager.default.createDirectory(
             atPath: folder.path + "/vm-work", withIntermediateDirectories: true)
-        let hypervisor = QEMU(root: Root(folder.path), socketPattern: "/vm-%i/qmp", timeout: .seconds(20))
+        let hypervisor = QEMU(
+            root: Root(folder.path), socket: try VMNamePattern("/vm-%i/qmp"), timeout: .seconds(20))
         let process = try QEMUProcess(socket: folder.path + "/vm-work/qmp")
         _ = try hypervisor.connect(to: process.name, until: soon, waiting: true)
         #expect(try hypervisor.runningVMs() == [process.name])

@@ -65,12 +65,11 @@ import Testing
 
     @Test("A peer that is no QEMU of ours is told apart, with the reason", arguments: failures)
     func noConnection(failure: Failure) throws {
-        let hypervisor = QEMU(root: Root(folder.path), socketPattern: "/%i.sock", timeout: .seconds(20))
         let peer = peer(failure.script)
         // Only silence lasts until the deadline.
         let deadline = Deadline(after: failure.testDescription == "silence" ? .milliseconds(50) : .seconds(20))
         let error = #expect(throws: HypervisorError.self) {
-            try hypervisor.connect(to: VMName("work"), until: deadline, waiting: true)
+            try folder.qemu.connect(to: VMName("work"), until: deadline, waiting: true)
         }
         #expect(error?.kind == failure.kind)
         #expect(error?.description.contains(failure.says) == true, "\(error.map(\.description) ?? "no error")")

@@ -79,5 +79,7 @@ final class TemporaryFolder: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     /// QEMU with its sockets in this folder.
-    var qemu: QEMU { QEMU(root: Root(path), socket: VMNamePattern(before: "/", after: ".sock"), timeout: .seconds(20)) }
+    var qemu: QEMU {
+        QEMU(root: Root(path), socket: VMNamePattern(before: "/", after: ".sock"), timeout: .seconds(20))
+    }
 }
