@@ -74,7 +74,8 @@ extension HostSource {
         let folder = BlockFolder(number: block.number, root: root)
         let uses = (try? HostUsage(root: root)).flatMap { usage in folder.map(usage.uses(of:)) } ?? []
         let use = uses.first ?? .busy
-        return SourceError(.inUse(use), "\(device.name) is \(use)", remedy: use.remedy(for: block.node))
+        let what = use == .busy ? use.description : "in use: \(use)"
+        return SourceError(.inUse(use), "\(device.name) is \(what)", remedy: use.remedy(for: block.node))
     }
 
     private func readOnlyOnly(_ device: Device) -> SourceError {
@@ -96,11 +97,20 @@ extension Device.Use {
     /// How to end this use of the device with that node.
     public func remedy(for node: String) -> String {
         switch self {
-        case .mounted(let place): "Unmount it (umount \(place)) and keep the host from mounting it again."
+        case .mounted(let place): "Unmount it (umount \(quoted(place))) and keep the host from mounting it again."
         case .swap: "Stop swapping to it (swapoff \(node))."
         case .holder(let name): "Stop \(name) first."
         case .part(let port, let use): use.remedy(for: "/dev/\(port)")
         case .busy: "Find out who has it open (fuser -v \(node)) and stop that."
         }
     }
+}
+
+/// The path as a shell takes it, whatever is in it.
+private func quoted(_ path: String) -> String {
+    let isPlain = path.utf8.allSatisfy { byte in
+        VMName.mayContain(byte) || "/:@+,".utf8.contains(byte)
+    }
+    return isPlain
+        ? path : "'" + path.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
 }

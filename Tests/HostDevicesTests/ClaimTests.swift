@@ -49,11 +49,18 @@ struct ClaimTests {
         let mounted = try Mounted("\(loop.node)p1", at: "\(loop.folder.path)/m")
         #expect(
             throws: SourceError(
-                .inUse(.mounted(mounted.place)), "\(device.name) is mounted on \(mounted.place)",
+                .inUse(.mounted(mounted.place)), "\(device.name) is in use: mounted on \(mounted.place)",
                 remedy: "Unmount it (umount \(mounted.place)) and keep the host from mounting it again.")
         ) { _ = try source.claim(device, readOnly: true) }
         #expect(
             kind { try source.claim(disk, readOnly: false) } == .inUse(.part(device.port, .mounted(mounted.place))))
+    }
+
+    @Test("The command to unmount can be copied to a shell whatever the path")
+    func quoting() throws {
+        let remedy = Device.Use.mounted("/a b/it's;reboot").remedy(for: "/dev/sda1")
+        let command = try #require(remedy.split(separator: "(umount ").last?.split(separator: ") and").first)
+        #expect(try run("sh", "-c", "printf %s \(command)") == "/a b/it's;reboot")
     }
 
     @Test("A device that the kernel is busy with for a reason that no table shows is in use all the same")
