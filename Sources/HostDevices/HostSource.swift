@@ -7,8 +7,16 @@ public struct HostSource: DeviceSource {
     /// Where /run and /dev are; /sys too, but for what libsystemd reads, which knows only the kernel's own.
     let root: Root
 
+    /// How long a claim waits for one who has the device for no reason that is known.
+    let patience: Duration
+
     /// The devices of the host at `root`.
-    public init(root: Root) { self.root = root }
+    public init(root: Root) { self.init(root: root, patience: .milliseconds(500)) }
+
+    init(root: Root, patience: Duration) {
+        self.root = root
+        self.patience = patience
+    }
 
     /// `dom0`.
     public var name: VMName { .host }
