@@ -55,6 +55,10 @@ let package = Package(
         .executableTarget(
             name: "vmdevctl", dependencies: ["Applying", "Control", "Devices", "Platform", arguments],
             swiftSettings: swift),
+        .target(
+            name: "TestSupport",
+            dependencies: ["Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform"],
+            path: "Tests/Support", swiftSettings: testing),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: testing),
         .testTarget(name: "DevicesTests", dependencies: ["Devices"], swiftSettings: testing),
         .testTarget(
@@ -78,15 +82,13 @@ let package = Package(
             name: "ApplyingTests",
             dependencies: [
                 "Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings",
-                "Systemd",
-            ],
+                "Systemd", "TestSupport"],
             swiftSettings: testing),
         .testTarget(
             name: "ControlTests",
             dependencies: [
                 "Applying", "Assignments", "Control", "Devices", "HostDevices", "Hypervisors", "Platform",
-                "Settings", "Systemd",
-            ],
+                "Settings", "Systemd", "TestSupport"],
             swiftSettings: testing),
         .testTarget(
             name: "SystemTests", dependencies: ["Platform", "vmdev-apply", "vmdevctl"], path: "Tests/System",

@@ -45,12 +45,9 @@ extension Applier {
 
     private func attach(_ item: Resolution.Item, to vm: any RunningVM) throws -> SingleResult {
         let attaching = Attaching(vm: vm, sources: sources, locks: locks, timeout: timeout)
-        let mine = try locks.live().filter { $0.vm == item.assignment.target }
-        let present = try vm.attachments()
-        for record in mine where !present.contains(record.id) { attaching.letGo(record) }
-        if present.contains(item.record.id), mine.contains(where: { $0.isSameDevice(as: item.record) }) {
-            return .alreadyAttached(item.device)
-        }
+        let (there, wrong) = attaching.alreadyThere([item], in: item.assignment.target)
+        if let problem = wrong.first { return .failed(problem) }
+        if !there.isEmpty { return .alreadyAttached(item.device) }
         let (prepared, refused) = try attaching.prepare([item], stopAtFailure: true)
         if let problem = refused.first { return .failed(problem) }
         let (attached, failed) = attaching.attach(prepared, stopAtFailure: true)

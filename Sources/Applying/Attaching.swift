@@ -18,6 +18,40 @@ struct Attaching {
         let locks: [HeldLock]
     }
 
+    /// Those that this very VM has already, by its own word and by a lock that only its process can still hold, and
+    /// what is wrong with those that it has otherwise than asked for.
+    func alreadyThere(_ items: [Resolution.Item], in target: VMName) -> ([Resolution.Item], [Problem]) {
+        guard !items.isEmpty else { return ([], []) }
+        let mine: [LockRecord]
+        do {
+            mine = try locks.live().filter { $0.vm == target }
+        } catch {
+            return ([], items.map { Problem(error, $0.assignment, $0.device) })
+        }
+        guard !mine.isEmpty else { return ([], []) }
+        do {
+            let present = try vm.attachments()
+            // A lock without its device is what an interrupted attach or detach left: nobody needs it.
+            for record in mine where !present.contains(record.id) { letGo(record) }
+            let there = items.filter { item in
+                present.contains(item.record.id) && mine.contains { $0.isSameDevice(as: item.record) }
+            }
+            let failures = try vm.verify(
+                there.map {
+                    AttachRequest(
+                        device: $0.device, options: $0.assignment.options, readOnly: $0.readOnly,
+                        backing: .alreadyThere)
+                })
+            let pairs = zip(there, failures)
+            return (
+                pairs.filter { $0.1 == nil }.map(\.0),
+                pairs.compactMap { item, failure in failure.map { Problem($0, item.assignment) } }
+            )
+        } catch {
+            return ([], items.map { Problem(error, $0.assignment) })
+        }
+    }
+
     /// Locks and claims every device, in one order that all transactions share, so that of two VMs that want the same
     /// device always one gets it. After the first required one that cannot be had nothing more is taken.
     func prepare(_ items: [Resolution.Item], stopAtFailure: Bool) throws(HypervisorError) -> ([Prepared], [Problem]) {

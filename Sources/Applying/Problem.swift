@@ -23,7 +23,7 @@ public struct Problem: Error, Equatable, Sendable {
     }
 
     /// Message and remedy as one text.
-    public var text: String { remedy.isEmpty ? "\(message)." : "\(message). \(remedy)" }
+    public var text: String { sentences(message, remedy) }
 
     /// Whether the VM can start all the same.
     public var isTolerable: Bool { assignment?.mode == .autoAttach }
@@ -73,4 +73,11 @@ extension Problem {
     public init(_ error: TableError) {
         self.init(error.kind == .forbidden ? .permission : .tableUnreadable, nil, error.description)
     }
+}
+
+/// Both as sentences, each with its full stop, whoever wrote them.
+public func sentences(_ message: String, _ remedy: String?) -> String {
+    [message, remedy ?? ""].filter { !$0.isEmpty }.map { text in
+        text.last.map { ".!?".contains($0) } == true ? text : text + "."
+    }.joined(separator: " ")
 }

@@ -34,7 +34,7 @@ extension Problem {
             let detail = wanted.port.flatMap { source.absence(of: $0, in: wanted.deviceClass) }
             return Problem(
                 .deviceMissing, assignment,
-                "\(name) is not there: expected \(expectation(wanted)), found \(detail ?? nothing(wanted))",
+                "\(name) is not there: expected \(expectation(wanted)), found \(nothing(wanted))\(detail.map { ": \($0)" } ?? "")",
                 remedy: "Connect the device, or remove the assignment: \(command("unassign", assignment)).")
         }
     }
@@ -106,7 +106,7 @@ extension Problem {
 
     private static func nothing(_ wanted: DeviceReference) -> String {
         guard let port = wanted.port else { return "no such device" }
-        return wanted.identity == nil ? "nothing in port \(port)" : "nothing in port \(port) and no such device elsewhere"
+        return "nothing in port \(port)" + (wanted.identity == nil ? "" : ", nor that device in another")
     }
 
     private static func identify(_ device: Device) -> String {

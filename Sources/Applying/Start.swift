@@ -26,10 +26,8 @@ struct Start {
     /// Applies what was read of the table.
     mutating func run(_ assignments: [Assignment], tableProblems: [Problem]) -> Sysexit {
         problems = tableProblems
-        let present: Set<AttachmentID>
         do {
             state = try vm.state()
-            present = assignments.isEmpty ? [] : try vm.attachments()
         } catch {
             problems.append(Problem(error))
             return isStart ? refuseStart([]) : leaveAlone([], [])
@@ -46,7 +44,8 @@ struct Start {
         if isStart && hasFailed { return refuseStart([]) }
         for item in resolution.items { applier.reportFollowed(item) }
 
-        let already = verified(resolution.items, present: present)
+        let (already, wrong) = attaching.alreadyThere(resolution.items, in: target)
+        problems += wrong
         let missing = resolution.items.filter { item in
             !already.contains(item) && !problems.contains { $0.assignment == item.assignment }
         }
@@ -59,35 +58,6 @@ struct Start {
     private var isStart: Bool { occasion == .boot || state == .notStarted }
 
     private var hasFailed: Bool { problems.contains { !$0.isTolerable } }
-
-    /// Those that this very VM has, by its own word and by the lock that only its process can still hold.
-    private mutating func verified(_ items: [Resolution.Item], present: Set<AttachmentID>) -> [Resolution.Item] {
-        let mine = (try? applier.locks.live())?.filter { $0.vm == target } ?? []
-        // A lock without its device is what an interrupted attach or detach left: nobody needs it.
-        for record in mine where !present.contains(record.id) { attaching.letGo(record) }
-        let claimed = items.filter { item in
-            present.contains(item.record.id) && mine.contains { $0.isSameDevice(as: item.record) }
-        }
-        guard !claimed.isEmpty else { return [] }
-        let requests = claimed.map {
-            AttachRequest(
-                device: $0.device, options: $0.assignment.options, readOnly: $0.readOnly, backing: .alreadyThere)
-        }
-        do {
-            var good: [Resolution.Item] = []
-            for (item, failure) in zip(claimed, try vm.verify(requests)) {
-                if let failure {
-                    problems.append(Problem(failure, item.assignment))
-                } else {
-                    good.append(item)
-                }
-            }
-            return good
-        } catch {
-            problems += claimed.map { Problem(error, $0.assignment) }
-            return []
-        }
-    }
 
     private mutating func attach(_ items: [Resolution.Item]) -> [Resolution.Item] {
         guard !items.isEmpty, !(isStart && hasFailed) else { return [] }
@@ -117,11 +87,12 @@ struct Start {
         }
         tell(already, attached)
         tellProblems()
-        let count = applier.devices(already.count + attached.count)
+        let without = problems.isEmpty ? ", all that are assigned" : ", without the optional ones named above"
+        let count = applier.devices(already.count + attached.count) + without
         applier.reporter.report(
             state == .notStarted
                 ? Outcome(.started, target: target, "\(target): starts with \(count)")
-                : Outcome(.complete, target: target, "\(target): has \(count), as assigned"))
+                : Outcome(.complete, target: target, "\(target): has \(count)"))
         return .success
     }
 

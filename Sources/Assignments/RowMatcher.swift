@@ -8,14 +8,22 @@ internal import Devices
 /// that names no VM at all may be anybody's, and is a problem of all.
 struct RowMatcher {
     private let spellings: [[UInt8]]
+    private let firstBytes: SIMD2<UInt8>
 
     /// A matcher of the rows of `vm`.
     init(_ vm: VMName) {
         spellings = (vm.isHost ? ["dom0", "host"] : [vm.description]).map { Array($0.utf8) }
+        firstBytes = SIMD2(spellings.first?.first ?? 0, spellings.last?.first ?? 0)
     }
 
     /// Whether the row whose first field begins at `start` of the line concerns the VM.
     func concerns(_ line: Span<UInt8>, from start: Int) -> Bool {
+        // Most rows are told apart by one byte.
+        if start < line.count, line[start] != firstBytes.x, line[start] != firstBytes.y,
+            RowMatcher.isOfName(line[start], first: true)
+        {
+            return false
+        }
         for spelling in spellings where matches(spelling, line, from: start) { return true }
         return false
     }

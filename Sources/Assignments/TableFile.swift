@@ -45,10 +45,11 @@ struct TableFile {
             while let line = splitter.next(in: buffer.span.extracting(first: filled), isLast: isAtEnd) {
                 take(line, buffer.span)
             }
-            // What is left is less than the longest line, so that there is always room for more.
-            let rest = buffer[splitter.position..<filled]
-            filled = rest.count
-            buffer.replaceSubrange(..<filled, with: Array(rest))
+            // What is left is less than the longest line, so that there is always room for more. Moved byte by byte,
+            // because a slice would be a second owner, and make the array copy itself.
+            let done = splitter.position
+            for index in done..<filled { buffer[index - done] = buffer[index] }
+            filled -= done
             splitter.rewind()
         }
     }

@@ -23,7 +23,7 @@ extension Controller {
         }
         let vms = Set(assignments.map(\.target)).count
         return (
-            "\(assignments.count) assignments of \(vms) VMs, \(problems.count) problems.",
+            "\(counted(assignments.count, "assignment")) of \(counted(vms, "VM")), \(counted(problems.count, "problem")).",
             problems
         )
     }
@@ -50,3 +50,6 @@ extension Controller {
         }
     }
 }
+
+/// "1 VM", "2 VMs".
+private func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

@@ -82,5 +82,5 @@ public struct Failure: Error, Equatable, Sendable {
     public init(_ error: SyntaxError) { self.init(error.description, status: .usage) }
 
     /// What the administrator reads.
-    public var text: String { remedy.map { "\(message). \($0)" } ?? "\(message)." }
+    public var text: String { sentences(message, remedy) }
 }

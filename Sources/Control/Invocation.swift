@@ -9,17 +9,23 @@ public struct Invocation: Sendable {
     /// Takes argv: `qvm-block list` means `block list`; `qvm-device` and `vmdevctl` are followed by a class.
     public init(_ argv: [String]) {
         let program = argv.first?.split(separator: "/").last.map(String.init) ?? ""
-        var rest = Array(argv.dropFirst())
+        var (globals, rest) = Invocation.leadingGlobals(argv.dropFirst())
         if program.hasPrefix("qvm-"), let named = DeviceClass(rawValue: String(program.dropFirst(4))) {
-            rest.insert(named.rawValue, at: 0)
+            rest = [named.rawValue] + rest
         }
-        arguments = Invocation.reordered(rest)
+        guard let first = rest.first, DeviceClass(rawValue: first) != nil else {
+            arguments = Invocation.joined(Array(rest), globals)
+            return
+        }
+        let (more, actionAndRest) = Invocation.leadingGlobals(rest.dropFirst())
+        globals += more
+        arguments = Invocation.joined([first] + Invocation.actionFirst(actionAndRest), globals)
     }
 
-    /// `--root=/x -v block list` becomes `block list --root=/x -v`.
-    private static func reordered(_ arguments: [String]) -> [String] {
+    /// The options that every command takes, as far as they stand in front.
+    private static func leadingGlobals(_ arguments: ArraySlice<String>) -> ([String], ArraySlice<String>) {
         var leading: [String] = []
-        var rest = arguments[...]
+        var rest = arguments
         while let next = rest.first, isGlobal(next) {
             leading.append(next)
             rest = rest.dropFirst()
@@ -28,9 +34,22 @@ public struct Invocation: Sendable {
                 rest = rest.dropFirst()
             }
         }
-        // Options may stand anywhere after the commands, except behind "--", which ends them.
-        let end = rest.firstIndex(of: "--") ?? rest.endIndex
-        return rest[..<end] + leading + rest[end...]
+        return (leading, rest)
+    }
+
+    /// `-s list` becomes `list -s`: otherwise `list` would be taken for the name of a VM to list.
+    private static func actionFirst(_ arguments: ArraySlice<String>) -> [String] {
+        let actions = ["list", "attach", "detach", "assign", "unassign", "info"]
+        guard arguments.first?.hasPrefix("-") == true,
+            let index = arguments.firstIndex(where: { !$0.hasPrefix("-") }), actions.contains(arguments[index])
+        else { return Array(arguments) }
+        return [arguments[index]] + arguments[..<index] + arguments[arguments.index(after: index)...]
+    }
+
+    /// Options may stand anywhere after the commands, except behind "--", which ends them.
+    private static func joined(_ arguments: [String], _ globals: [String]) -> [String] {
+        let end = arguments.firstIndex(of: "--") ?? arguments.endIndex
+        return arguments[..<end] + globals + arguments[end...]
     }
 
     private static func isGlobal(_ argument: String) -> Bool {

@@ -2,6 +2,7 @@
 public struct Port: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// The port itself.
     public let description: String
+    private let isHexadecimal: Bool
 
     /// The longest port, in characters: with our prefix it has to fit into the 31 of a QEMU node name.
     public static let maximumLength = 25
@@ -13,6 +14,7 @@ public struct Port: Hashable, Sendable, Comparable, CustomStringConvertible {
             throw SyntaxError("\(deviceClass) port", text, expected: Port.expectation(of: deviceClass))
         }
         description = canonical
+        isHexadecimal = deviceClass == .pci
     }
 
     /// What a port of the class looks like, for messages and help.
@@ -25,9 +27,17 @@ public struct Port: Hashable, Sendable, Comparable, CustomStringConvertible {
         }
     }
 
-    /// Digits compare as numbers, so that `sda2` comes before `sda10`.
+    /// Digits compare as numbers, so that `sda2` comes before `sda10`; in a PCI port as hexadecimal ones.
     public static func < (left: Port, right: Port) -> Bool {
-        natural(left.description).lexicographicallyPrecedes(natural(right.description), by: <)
+        if left.isHexadecimal, right.isHexadecimal {
+            // Of fixed width, with a segment in front unless it is 0.
+            let (leftLength, rightLength) = (left.description.utf8.count, right.description.utf8.count)
+            return leftLength == rightLength ? left.description < right.description : leftLength < rightLength
+        }
+        let (leftRuns, rightRuns) = (natural(left.description), natural(right.description))
+        // `a01` and `a1` are the same numbers and still two ports.
+        return leftRuns == rightRuns
+            ? left.description < right.description : leftRuns.lexicographicallyPrecedes(rightRuns)
     }
 
     private static func canonical(_ text: String, of deviceClass: DeviceClass) -> String? {
@@ -39,16 +49,18 @@ public struct Port: Hashable, Sendable, Comparable, CustomStringConvertible {
         }
     }
 
-    /// Qubes's database writes `2-1_4` for `2-1.4`.
+    /// Qubes's database writes `2-1_4` for `2-1.4`. Buses and ports count from 1 and the kernel writes no leading zeros,
+    /// so that another spelling would never be found.
     private static func canonicalUSB(_ text: String) -> String? {
         let halves = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard halves.count == 2, let bus = halves.first, let path = halves.last, isNumber(bus) else { return nil }
+        guard halves.count == 2, let bus = halves.first, let path = halves.last, isCount(bus) else { return nil }
         let steps = path.split(omittingEmptySubsequences: false) { $0 == "." || $0 == "_" }
-        guard !steps.isEmpty, steps.count <= 7, steps.allSatisfy(isNumber) else { return nil }
+        guard !steps.isEmpty, steps.count <= 7, steps.allSatisfy(isCount) else { return nil }
         return "\(bus)-\(steps.joined(separator: "."))"
     }
 
-    /// `0000:00:1f.2`, `00:1f.2` and `0000_00_1f.2` are `00_1f.2`; a segment other than 0 stays.
+    /// `0000:00:1f.2`, `00:1f.2` and `0000_00_1f.2` are `00_1f.2`; a segment other than 0 stays. Segments made up by a
+    /// driver (Intel VMD) have five digits or more. A device has 5 bits and a function 3.
     private static func canonicalPCI(_ text: String) -> String? {
         let fields = text.lowercased().split(omittingEmptySubsequences: false) { ":_.".contains($0) }
         let separators = text.filter { ":_.".contains($0) }
@@ -56,12 +68,20 @@ public struct Port: Hashable, Sendable, Comparable, CustomStringConvertible {
             let function = fields.last, function.utf8.count == 1, isHexadecimal(function),
             fields.dropLast().allSatisfy(isHexadecimal)
         else { return nil }
+        let numbers = fields.compactMap { UInt32($0, radix: 16) }
+        guard numbers.count == fields.count, (numbers.last ?? 8) < 8, (numbers.dropLast().last ?? 32) < 32 else {
+            return nil
+        }
         let widths = fields.map(\.utf8.count)
         if widths == [2, 2, 1] { return "\(fields[0])_\(fields[1]).\(function)" }
-        guard widths == [4, 2, 2, 1] else { return nil }
+        guard let segment = fields.first, widths.dropFirst().elementsEqual([2, 2, 1]), widths[0] >= 4,
+            widths[0] == 4 || !segment.hasPrefix("0")
+        else { return nil }
         let short = "\(fields[1])_\(fields[2]).\(function)"
-        return fields[0] == "0000" ? short : "\(fields[0])_\(short)"
+        return segment == "0000" ? short : "\(segment)_\(short)"
     }
+
+    private static func isCount(_ text: some StringProtocol) -> Bool { isNumber(text) && !text.hasPrefix("0") }
 
     private static func isNumber(_ text: some StringProtocol) -> Bool {
         !text.isEmpty && text.utf8.count <= 3 && text.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
@@ -74,12 +94,12 @@ public struct Port: Hashable, Sendable, Comparable, CustomStringConvertible {
 }
 
 extension String {
-    /// A kernel name of a block device, `!` (a `/` under /dev) written `_`.
+    /// A kernel name of a block device, `!` (a `/` under /dev) written `_`; a dot is in `pmem0.1`.
     fileprivate var wholeMatchesBlock: Bool {
         guard let first = utf8.first, first >= 0x61 && first <= 0x7a else { return false }
         return utf8.allSatisfy { byte in
             (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x30 && byte <= 0x39) || byte == UInt8(ascii: "-")
-                || byte == UInt8(ascii: "_")
+                || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
         }
     }
 

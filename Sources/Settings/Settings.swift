@@ -1,3 +1,113 @@
 public import Devices
 public import Platform
-public struct Settings { public init(root: Root) throws {}; public var warnings: [String] = []; public var qmpSocket = ""; public var qmpTimeout: Duration = .seconds(10) }
+
+/// The settings of /etc/vmdev/vmdev.conf and its drop-ins.
+public struct Settings: Sendable {
+    /// Which hypervisor runs the VMs.
+    public enum Hypervisor: String, CaseIterable, Sendable {
+        /// Whichever is found on this host.
+        case auto
+        /// QEMU, by its monitor.
+        case qemu
+    }
+
+    /// `[Host] Hypervisor=`.
+    public private(set) var hypervisor = Hypervisor.auto
+    /// `[QEMU] QMPTimeoutSec=`: how long to wait for the monitor of a VM; more than 0.
+    public private(set) var qmpTimeout = Duration.seconds(10)
+    /// What was not understood and passed over: unknown sections and keys.
+    public private(set) var warnings: [SettingsProblem] = []
+
+    private let root: Root
+    private var socketTemplate = SocketTemplate.standard
+
+    /// The defaults.
+    public init(defaultsBelow root: Root) { self.root = root }
+
+    /// Reads vmdev.conf and then, in byte order of their names, the files vmdev.conf.d/*.conf; a later value wins, and an
+    /// empty one is the default. Files that are not there are not missed.
+    public init(root: Root) throws(SettingsError) {
+        self.root = root
+        var problems: [SettingsProblem] = []
+        for path in try Settings.files(below: root) {
+            guard let bytes = try Settings.contents(of: path) else { continue }
+            let file = ConfigurationFile(bytes, path: path)
+            var found = file.problems
+            let known = warnings.count
+            for section in file.sections where !["Host", "QEMU"].contains(section.name) {
+                warn(path, section.line, "unknown section [\(printable(section.name, limit: 80))], ignored")
+            }
+            for entry in file.entries {
+                if let message = apply(entry, of: path) {
+                    found.append(SettingsProblem(file: path, line: entry.line, message))
+                }
+            }
+            problems += found.sorted { $0.line < $1.line }
+            warnings = warnings.prefix(known) + warnings.dropFirst(known).sorted { $0.line < $1.line }
+        }
+        guard problems.isEmpty else { throw .invalid(problems) }
+    }
+
+    /// The path of the QMP socket of a VM, below the root.
+    public func qmpSocket(for vm: VMName) -> String { root.path(socketTemplate.path(for: vm)) }
+
+    /// Takes one setting over; answers what is wrong with its value.
+    private mutating func apply(_ entry: ConfigurationFile.Entry, of path: String) -> String? {
+        let value = entry.value
+        switch (entry.section, entry.key) {
+        case ("Host", "Hypervisor"):
+            guard let hypervisor = value.isEmpty ? .auto : Hypervisor(rawValue: value) else {
+                return ["libvirt", "qubes"].contains(value)
+                    ? "Hypervisor=\(value): this release speaks only QEMU: expected auto or qemu"
+                    : fault(entry, expected: "auto or qemu")
+            }
+            self.hypervisor = hypervisor
+        case ("QEMU", "QMPSocket"):
+            guard let template = value.isEmpty ? .standard : SocketTemplate(value) else {
+                return fault(entry, expected: SocketTemplate.expectation + "; a percent sign is written %%")
+            }
+            socketTemplate = template
+        case ("QEMU", "QMPTimeoutSec"):
+            guard let timeout = value.isEmpty ? .seconds(10) : TimeSpan(value)?.duration, timeout > .zero else {
+                return fault(entry, expected: TimeSpan.expectation + ", longer than 0")
+            }
+            qmpTimeout = timeout
+        case ("Host", let key), ("QEMU", let key):
+            warn(path, entry.line, "unknown setting '\(printable(key, limit: 80))' in [\(entry.section)], ignored")
+        case ("", let key):
+            warn(path, entry.line, "'\(printable(key, limit: 80))' stands before any section, and is ignored")
+        default: break  // Its section has been warned of.
+        }
+        return nil
+    }
+
+    private mutating func warn(_ path: String, _ line: Int, _ message: String) {
+        warnings.append(SettingsProblem(file: path, line: line, message))
+    }
+
+    private func fault(_ entry: ConfigurationFile.Entry, expected: String) -> String {
+        // A comment after a value is part of the value, as it is to systemd.
+        let hint = entry.value.contains("#") ? " (a comment has a line of its own)" : ""
+        return "'\(printable(entry.value, limit: 80))' is not a valid \(entry.key): expected \(expected)\(hint)"
+    }
+
+    private static func files(below root: Root) throws(SettingsError) -> [String] {
+        let folder = root.path("/etc/vmdev/vmdev.conf.d")
+        var dropIns: [String] = []
+        do {
+            dropIns = try names(in: folder).filter { $0.hasSuffix(".conf") && !$0.hasPrefix(".") }
+        } catch {
+            guard error.isNotThere else { throw .unreadable(path: folder, reason: error.reason) }
+        }
+        return [root.path("/etc/vmdev/vmdev.conf")] + dropIns.map { "\(folder)/\($0)" }
+    }
+
+    private static func contents(of path: String) throws(SettingsError) -> [UInt8]? {
+        do {
+            return try Platform.contents(of: path)
+        } catch {
+            guard error.isNotThere else { throw .unreadable(path: path, reason: error.reason) }
+            return nil
+        }
+    }
+}

@@ -1,6 +1,7 @@
 import Applying
 import Devices
 import Hypervisors
+import TestSupport
 import Testing
 
 @Suite("No device in two places")

@@ -2,6 +2,7 @@ import Applying
 import Devices
 import Foundation
 import Hypervisors
+import TestSupport
 import Testing
 
 @Suite("Lock files")

@@ -2,6 +2,7 @@ import Applying
 import Devices
 import HostDevices
 import Hypervisors
+import TestSupport
 import Testing
 
 @Suite("A start: all required devices, or none and the reason")

@@ -1,21 +1,21 @@
-import Applying
-import Assignments
-import Devices
+package import Applying
+package import Assignments
+package import Devices
 import Foundation
-import HostDevices
-import Hypervisors
-import Platform
+package import HostDevices
+package import Hypervisors
+package import Platform
 import Synchronization
 
 /// A host in memory: devices, a table and a simulated hypervisor; only the locks are real files.
-final class FakeHost: Sendable {
-    let source = FakeSource()
-    let store = FakeStore()
-    let simulator = Simulator()
-    let reporter = Recorder()
-    let root: Root
+package final class FakeHost: Sendable {
+    package let source = FakeSource()
+    package let store = FakeStore()
+    package let simulator = Simulator()
+    package let reporter = Recorder()
+    package let root: Root
 
-    init() throws {
+    package init() throws {
         let path = "/tmp/vmdev-applying-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         root = Root(path)
@@ -23,23 +23,23 @@ final class FakeHost: Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: root.prefix) }
 
-    var applier: Applier {
+    package var applier: Applier {
         Applier(
             store: store, sources: [source], hypervisor: simulator, root: root, reporter: reporter,
             timeout: .seconds(5))
     }
 
-    var locks: LockFolder { LockFolder(root: root) }
+    package var locks: LockFolder { LockFolder(root: root) }
 
     /// Applies the rows to a VM; returns the status.
-    func apply(_ vm: String, on occasion: Applier.Occasion = .boot, _ rows: String...) throws -> Sysexit {
+    package func apply(_ vm: String, on occasion: Applier.Occasion = .boot, _ rows: String...) throws -> Sysexit {
         store.set(try rows.map(row))
         return applier.apply(to: try VMName(vm), on: occasion)
     }
 }
 
 /// `work dom0:sda required read-only=yes` as an assignment of class block.
-func row(_ text: String) throws -> Assignment {
+package func row(_ text: String) throws -> Assignment {
     let fields = text.split(separator: " ").map(String.init)
     let options = try fields.dropFirst(3).map { try DeviceOptions.pair(parsing: $0) }
     return try Assignment(
@@ -48,7 +48,7 @@ func row(_ text: String) throws -> Assignment {
 }
 
 /// A disk `port`, with an identity and what it is a part of.
-func disk(
+package func disk(
     _ port: String, identity: String? = nil, on beneath: [String] = [], uses: [Device.Use] = [],
     readOnly: Bool = false, sequence: UInt64 = 1
 ) throws -> Device {
@@ -63,57 +63,57 @@ func disk(
 }
 
 /// The host's devices, as a test sets them.
-final class FakeSource: DeviceSource {
-    let name = VMName.host
+package final class FakeSource: DeviceSource {
+    package let name = VMName.host
     private let state = Mutex<(devices: [Device], claims: [Devices.Port: SourceError])>(([], [:]))
 
-    func set(_ devices: [Device]) { state.withLock { $0.devices = devices } }
+    package func set(_ devices: [Device]) { state.withLock { $0.devices = devices } }
 
     /// Claiming what is in that port fails.
-    func refuseClaim(_ port: String, _ error: SourceError) throws {
+    package func refuseClaim(_ port: String, _ error: SourceError) throws {
         let port = try Devices.Port(port, of: .block)
         state.withLock { $0.claims[port] = error }
     }
 
-    func devices(of deviceClass: DeviceClass) throws(SourceError) -> [Device] {
+    package func devices(of deviceClass: DeviceClass) throws(SourceError) -> [Device] {
         state.withLock { $0.devices }.filter { $0.deviceClass == deviceClass }
     }
 
-    func candidates(for reference: DeviceReference) throws(SourceError) -> [Device] {
+    package func candidates(for reference: DeviceReference) throws(SourceError) -> [Device] {
         try devices(of: reference.deviceClass)
     }
 
-    func claim(_ device: Device, readOnly: Bool) throws(SourceError) -> Descriptor {
+    package func claim(_ device: Device, readOnly: Bool) throws(SourceError) -> Descriptor {
         if let error = state.withLock({ $0.claims[device.port] }) { throw error }
         do { return try Descriptor.open("/dev/null") } catch { throw SourceError(.unreadable, "\(error)") }
     }
 
-    func absence(of port: Devices.Port, in deviceClass: DeviceClass) -> String? { nil }
+    package func absence(of port: Devices.Port, in deviceClass: DeviceClass) -> String? { nil }
 }
 
 /// A table in memory.
-final class FakeStore: AssignmentStore {
+package final class FakeStore: AssignmentStore {
     private let reading = Mutex(TableReading())
 
-    func set(_ assignments: [Assignment]) {
+    package func set(_ assignments: [Assignment]) {
         reading.withLock { reading in
             reading = TableReading(rows: assignments.enumerated().map { TableRow($1, line: $0 + 1) })
         }
     }
 
-    func assignments(of vm: VMName) throws(TableError) -> TableReading {
+    package func assignments(of vm: VMName) throws(TableError) -> TableReading {
         let all = reading.withLock { $0 }
         return TableReading(rows: all.rows.filter { $0.assignment.target == vm }, problems: all.problems)
     }
 
-    func allAssignments() throws(TableError) -> TableReading { reading.withLock { $0 } }
+    package func allAssignments() throws(TableError) -> TableReading { reading.withLock { $0 } }
 
-    func add(_ assignment: Assignment) throws(TableError) -> AddOutcome {
+    package func add(_ assignment: Assignment) throws(TableError) -> AddOutcome {
         reading.withLock { $0.rows.append(TableRow(assignment, line: $0.rows.count + 1)) }
         return .added
     }
 
-    func remove(where isUnwanted: (Assignment) -> Bool) throws(TableError) -> [Assignment] {
+    package func remove(where isUnwanted: (Assignment) -> Bool) throws(TableError) -> [Assignment] {
         reading.withLock { reading in
             let removed = reading.rows.map(\.assignment).filter(isUnwanted)
             reading.rows.removeAll { removed.contains($0.assignment) }
@@ -123,14 +123,14 @@ final class FakeStore: AssignmentStore {
 }
 
 /// Remembers what was told.
-final class Recorder: Reporter {
+package final class Recorder: Reporter {
     private let told = Mutex<[Outcome]>([])
 
-    func report(_ outcome: Outcome) { told.withLock { $0.append(outcome) } }
-    func progress(_ text: String) {}
+    package func report(_ outcome: Outcome) { told.withLock { $0.append(outcome) } }
+    package func progress(_ text: String) {}
 
-    var outcomes: [Outcome] { told.withLock { $0 } }
-    var kinds: [Outcome.Kind] { outcomes.map(\.kind) }
-    var reasons: [Reason] { outcomes.compactMap(\.reason) }
-    func texts(_ kind: Outcome.Kind) -> [String] { outcomes.filter { $0.kind == kind }.map(\.message) }
+    package var outcomes: [Outcome] { told.withLock { $0 } }
+    package var kinds: [Outcome.Kind] { outcomes.map(\.kind) }
+    package var reasons: [Reason] { outcomes.compactMap(\.reason) }
+    package func texts(_ kind: Outcome.Kind) -> [String] { outcomes.filter { $0.kind == kind }.map(\.message) }
 }
