@@ -10,7 +10,7 @@ extension Applier {
     public init(root: Root, settings: Settings, reporter: any Reporter) {
         self.init(
             store: AssignmentTable(root: root), sources: [HostSource(root: root)],
-            hypervisor: QEMU(root: root, socketPattern: settings.qmpSocket, timeout: settings.qmpTimeout), root: root,
+            hypervisor: QEMU(root: root, socket: settings.qmpSocket, timeout: settings.qmpTimeout), root: root,
             reporter: reporter, timeout: settings.qmpTimeout)
     }
 }

@@ -11,7 +11,7 @@ extension Controller {
         self.init(
             applier: Applier(root: root, settings: settings, reporter: reporter),
             store: AssignmentTable(root: root), sources: [HostSource(root: root)],
-            hypervisor: QEMU(root: root, socketPattern: settings.qmpSocket, timeout: settings.qmpTimeout),
+            hypervisor: QEMU(root: root, socket: settings.qmpSocket, timeout: settings.qmpTimeout),
             locks: LockFolder(root: root))
     }
 }

@@ -18,16 +18,17 @@ public struct Settings: Sendable {
     /// What was not understood and passed over: unknown sections and keys.
     public private(set) var warnings: [SettingsProblem] = []
 
-    private let root: Root
-    private var socketTemplate = SocketTemplate.standard
+    /// `[QEMU] QMPSocket=`: the path of a VM's QMP socket, below the root.
+    public private(set) var qmpSocket = Settings.standardSocket
+
+    private static let standardSocket = VMNamePattern(before: "/run/vmdev/qmp/", after: ".sock")
 
     /// The defaults.
-    public init(defaultsBelow root: Root) { self.root = root }
+    public init() {}
 
     /// Reads vmdev.conf and then, in byte order of their names, the files vmdev.conf.d/*.conf; a later value wins, and an
     /// empty one is the default. Files that are not there are not missed.
     public init(root: Root) throws(SettingsError) {
-        self.root = root
         var problems: [SettingsProblem] = []
         for path in try Settings.files(below: root) {
             guard let bytes = try Settings.contents(of: path) else { continue }
@@ -48,9 +49,6 @@ public struct Settings: Sendable {
         guard problems.isEmpty else { throw .invalid(problems) }
     }
 
-    /// The path of the QMP socket of a VM, below the root.
-    public func qmpSocket(for vm: VMName) -> String { root.path(socketTemplate.path(for: vm)) }
-
     /// Takes one setting over; answers what is wrong with its value.
     private mutating func apply(_ entry: ConfigurationFile.Entry, of path: String) -> String? {
         let value = entry.value
@@ -63,10 +61,17 @@ public struct Settings: Sendable {
             }
             self.hypervisor = hypervisor
         case ("QEMU", "QMPSocket"):
-            guard let template = value.isEmpty ? .standard : SocketTemplate(value) else {
-                return fault(entry, expected: SocketTemplate.expectation + "; a percent sign is written %%")
+            guard let pattern = value.isEmpty ? Settings.standardSocket : try? VMNamePattern(value),
+                pattern.before.hasPrefix("/"), !pattern.after.hasSuffix("/")
+            else {
+                return fault(
+                    entry,
+                    expected: """
+                        an absolute path with %i (the name of the VM) in it once, such as /run/vmdev/qmp/%i.sock; a \
+                        percent sign is written %%
+                        """)
             }
-            socketTemplate = template
+            qmpSocket = pattern
         case ("QEMU", "QMPTimeoutSec"):
             guard let timeout = value.isEmpty ? .seconds(10) : TimeSpan(value)?.duration, timeout > .zero else {
                 return fault(entry, expected: TimeSpan.expectation + ", longer than 0")

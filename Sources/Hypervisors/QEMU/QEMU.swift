@@ -8,21 +8,20 @@ public struct QEMU: Hypervisor {
     public let name = "QEMU"
 
     private let root: Root
-    private let pattern: String
+    private let socket: VMNamePattern
     private let timeout: Duration
 
-    /// Finds the VMs' sockets under `root` by `socketPattern`, an absolute path in which `%i` stands for the VM's name;
+    /// Finds the VMs' sockets under `root` by `socket`, an absolute path with the VM's name in it;
     /// `timeout` is how long QEMU may take for one answer.
-    public init(root: Root, socketPattern: String, timeout: Duration) {
+    public init(root: Root, socket: VMNamePattern, timeout: Duration) {
         self.root = root
-        self.pattern = socketPattern
+        self.socket = socket
         self.timeout = timeout
     }
 
     /// Where the VM's socket is, root included.
     public func socketPath(of vm: VMName) -> String {
-        root.path(
-            pattern.split(separator: "%i", omittingEmptySubsequences: false).joined(separator: vm.description))
+        root.path(socket.text(for: vm))
     }
 
     /// The VMs whose socket somebody serves, in order.
@@ -147,14 +146,9 @@ public struct QEMU: Hypervisor {
     /// The folder whose entries stand for VMs, and what comes before and after the name in them; the rest of the
     /// pattern, if the name is a folder's, is looked at by connecting.
     private func candidates() -> (folder: String, before: String, after: String)? {
-        let components = pattern.split(separator: "/", omittingEmptySubsequences: true)
-        guard let index = components.firstIndex(where: { $0.contains("%i") }),
-            let component = components[safe: index]
-        else { return nil }
-        let parts = component.split(separator: "%i", omittingEmptySubsequences: false)
-        guard parts.count == 2, let before = parts.first, let after = parts.last else { return nil }
-        let folder = "/" + components[..<index].joined(separator: "/")
-        return (root.path(folder), String(before), String(after))
+        guard let slash = socket.before.lastIndex(of: "/"), !socket.after.contains("/") else { return nil }
+        let before = socket.before[socket.before.index(after: slash)...]
+        return (root.path(String(socket.before[..<slash])), String(before), socket.after)
     }
 }
 

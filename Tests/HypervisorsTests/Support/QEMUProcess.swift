@@ -71,5 +71,5 @@ final class TemporaryFolder: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     /// QEMU with its sockets in this folder.
-    var qemu: QEMU { QEMU(root: Root(path), socketPattern: "/%i.sock", timeout: .seconds(20)) }
+    var qemu: QEMU { QEMU(root: Root(path), socket: VMNamePattern(before: "/", after: ".sock"), timeout: .seconds(20)) }
 }
