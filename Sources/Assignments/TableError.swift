@@ -1,7 +1,7 @@
 internal import Devices
 internal import Platform
 
-/// The table as a whole could not be read or written; it is as it was before.
+/// The table as a whole could not be read or written. Nothing half-written is ever in its place.
 public struct TableError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What stood in the way.
     public enum Kind: Hashable, Sendable {
@@ -54,10 +54,10 @@ public struct TableError: Error, Hashable, Sendable, CustomStringConvertible {
         }
         let remedy =
             error.isFull
-            ? "make room there and try again; the table is as it was"
+            ? "make room there and try again"
             : error.isReadOnly
                 ? "remount it read-write, or change the table where it is made"
-                : "the table is as it was; check the folder and its file system"
+                : "check its folder and file system"
         return TableError(.unwritable, path, "cannot be written (\(error.description))", remedy: remedy)
     }
 }

@@ -58,7 +58,8 @@ public struct AtomicReplacement: ~Copyable {
     }
 
     /// Brings the new content to the disk and puts it in place, unless the entry is no longer in the state `expected`
-    /// (nil: not there): then nothing is changed and the answer is false.
+    /// (nil: not there): then nothing is changed and the answer is false. An error that names the folder means that the
+    /// new content is in place, but may not outlast a crash.
     public mutating func commit(ifStill expected: FileStatus?) throws(SystemCallError) -> Bool {
         guard fsync(file.raw) == 0 else { throw SystemCallError("write", temporary, code: errno) }
         guard try folder.status(below: name) == expected else { return false }
@@ -66,7 +67,9 @@ public struct AtomicReplacement: ~Copyable {
             throw SystemCallError("rename", temporary, code: errno)
         }
         isPending = false
-        guard fsync(folder.raw) == 0 else { throw SystemCallError("write the folder of", name, code: errno) }
+        guard fsync(folder.raw) == 0 else {
+            throw SystemCallError("secure the new content in the folder of", name, code: errno)
+        }
         return true
     }
 }

@@ -35,9 +35,11 @@ import Testing
                     #expect(reading.rows.first?.assignment == (try row("work mic dom0:mic required")))
                 } while !isDone.isSet
             }
-            try await group.waitForAll()
+            // Also when an editor fails, or the reader would go on for ever.
+            let editors = await group.nextResults()
             isDone.set()
             try await reader
+            for editor in editors { try editor.get() }
         }
         let kept = Set((1...50).filter { !($0 + 1).isMultiple(of: 5) })
         for editor in ["a", "b"] {
@@ -140,6 +142,14 @@ import Testing
         #expect(try host.text == "# x\n")
         other = nil
         #expect(try await outcome == .added)
+    }
+}
+
+extension ThrowingTaskGroup where ChildTaskResult == Void, Failure == any Error {
+    fileprivate mutating func nextResults() async -> [Result<Void, any Error>] {
+        var results: [Result<Void, any Error>] = []
+        while let result = await nextResult() { results.append(result) }
+        return results
     }
 }
 

@@ -173,6 +173,35 @@ import Testing
         #expect(try String(contentsOfFile: precious, encoding: .utf8) == "precious")
     }
 
+    @Test("A crash at any step of an edit leaves the old table or the new one, and the next edit works")
+    func crash() throws {
+        let host = try TestHost("work mic dom0:mic required\n")
+        let old = try host.bytes
+        let new = Array("work mic dom0:mic auto-attach -\n".utf8)
+        // What is on the disk at this moment is what a crash leaves.
+        func afterCrash(holds expected: [UInt8]) throws {
+            let other = try TestHost()
+            try makeFolders(other.path("/etc"))
+            try FileManager.default.copyItem(atPath: host.path("/etc/vmdev"), toPath: other.path("/etc/vmdev"))
+            #expect(try other.bytes == expected)
+            #expect(try other.table.allAssignments().problems == [])
+            #expect(try other.table.add(row("work usb dom0:1-1 required")) == .added)
+            #expect(try other.bytes == expected + Array("work usb dom0:1-1 required -\n".utf8))
+            #expect(try other.entries == ["assignments"])
+        }
+        let folder = try Descriptor.open(host.path("/etc/vmdev"), .directory)
+        let status = try folder.status(below: "assignments")
+        var replacement = try AtomicReplacement.begin(
+            of: "assignments", in: folder, temporary: ".assignments.vmdev-new", like: status)
+        try afterCrash(holds: old)
+        try replacement.write(Array(new.prefix(5)))
+        try afterCrash(holds: old)
+        try replacement.write(Array(new.dropFirst(5)))
+        try afterCrash(holds: old)
+        #expect(try replacement.commit(ifStill: status))
+        try afterCrash(holds: new)
+    }
+
     @Test("Every random assignment is read as it was written")
     func roundTrip() throws {
         var random = SeededGenerator(seed: 4711)

@@ -113,7 +113,7 @@ import Testing
             let error = try #require(try tableError { _ = try host.table.add(row("work mic dom0:mic required")) })
             #expect(error.kind == .unwritable)
             #expect(error.description.contains("No space left on device"))
-            #expect(error.description.contains("the table is as it was"))
+            #expect(error.description.contains("make room"))
             #expect(try host.text == "# x\n")
             #expect(try host.entries == ["assignments", "filler"])
         }

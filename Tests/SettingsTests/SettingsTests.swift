@@ -149,8 +149,10 @@ import Testing
         func file(_ seconds: Int) -> [UInt8] { Array("[QEMU]\nQMPTimeoutSec=\(seconds)\n".utf8) }
         let host = try Host([
             "vmdev.conf": file(1), "vmdev.conf.d/10-a.conf": file(2), "vmdev.conf.d/9-b.conf": file(3),
-            "vmdev.conf.d/99.conf~": file(4), "vmdev.conf.d/.99.conf": file(5), "vmdev.conf.d/README": file(6),
+            "vmdev.conf.d/99.conf~": file(4), "vmdev.conf.d/README": file(6),
         ])
+        let hidden = try Host(["vmdev.conf": file(1), "vmdev.conf.d/.99.conf": file(5)])
+        #expect(try Settings(root: hidden.root).qmpTimeout == .seconds(1))
         #expect(try Settings(root: host.root).qmpTimeout == .seconds(3))
         try Data(file(7)).write(to: URL(fileURLWithPath: host.path("vmdev.conf.d/a.conf")))
         #expect(try Settings(root: host.root).qmpTimeout == .seconds(7))

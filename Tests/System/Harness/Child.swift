@@ -23,15 +23,13 @@ final class Child {
         var description: String { "status \(status)\n--- output\n\(output)--- errors\n\(errors)---" }
     }
 
-    /// Starts `program`, looked up in PATH unless it is a path, with nothing on its standard input.
-    init(_ program: String, _ arguments: [String], calledAs name: String? = nil) throws {
-        var ends: [Int32] = [-1, -1]
-        // Close on exec, or another child started at this moment would hold our end of the file back.
-        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | 0o2_000_000, 0, &ends) == 0 else {
-            throw Failure("socketpair: errno \(errno)")
-        }
-        output = Descriptor(owning: ends[0])
-        let theirs = Descriptor(owning: ends[1])
+    /// Starts `program`, looked up in PATH unless it is a path, with nothing on its standard input, and `passing` as
+    /// its descriptor 3.
+    init(
+        _ program: String, _ arguments: [String], calledAs name: String? = nil, passing: Descriptor? = nil
+    ) throws {
+        let theirs: Descriptor
+        (output, theirs) = try connectedPair()
         let path = temporaryPath("errors")
         errors = try Descriptor.open(path, [.readWrite, .create, .exclusive], mode: 0o600)
         unlink(path)
@@ -42,6 +40,7 @@ final class Child {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, theirs.raw, 1)
         posix_spawn_file_actions_adddup2(&actions, errors.raw, 2)
+        if let passing { posix_spawn_file_actions_adddup2(&actions, passing.raw, 3) }
         let words = [name ?? program] + arguments
         let environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
         var arguments = words.map { strdup($0) } + [nil]
@@ -114,6 +113,15 @@ func tool(_ program: String, _ arguments: [String]) throws -> String {
     let outcome = try run(program, arguments)
     guard outcome.status == 0 else { throw Failure("\(program) \(arguments.joined(separator: " ")): \(outcome)") }
     return outcome.output.trimmingCharacters(in: .newlines)
+}
+
+/// Two connected sockets; both are closed on exec, or another child started at this moment would keep one open.
+func connectedPair() throws -> (Descriptor, Descriptor) {
+    var ends: [Int32] = [-1, -1]
+    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | 0o2_000_000, 0, &ends) == 0 else {
+        throw Failure("socketpair: errno \(errno)")
+    }
+    return (Descriptor(owning: ends[0]), Descriptor(owning: ends[1]))
 }
 
 /// Why the harness could not do its part.

@@ -8,19 +8,10 @@ final class Monitor {
     /// The names of the events so far.
     private(set) var events: [String] = []
 
-    /// Connects to a socket that QEMU is about to make.
-    init(_ path: String) throws {
-        let deadline = Deadline(after: .seconds(60))
-        let watch = try FolderWatch((path as NSString).deletingLastPathComponent)
-        while true {
-            do {
-                socket = try UnixSocket.connect(to: path)
-                break
-            } catch {
-                guard try watch.next(until: deadline) else { throw Failure("QEMU made no \(path): \(error)") }
-            }
-        }
-        guard try message(until: deadline)?["QMP"] != nil else { throw Failure("no greeting on \(path)") }
+    /// Speaks on a connection that QEMU was given at its start.
+    init(_ connection: Descriptor) throws {
+        socket = UnixSocket(connection)
+        guard try message(until: Deadline(after: .seconds(60)))?["QMP"] != nil else { throw Failure("no greeting") }
         try execute("qmp_capabilities")
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Platform
 
 /// A real QEMU, paused before its first instruction, as qemu@.service starts it. It is gone when the value goes.
 final class VM {
@@ -40,22 +41,28 @@ final class VM {
     ) throws {
         if let unmet = Requirement.wholeHost { throw Failure("this test \(unmet)") }
         self.name = name
-        let view = "\(host.root)/run/\(name)-view.sock"
-        process = try Child(
-            "qemu-system-x86_64",
+        let command =
             [
                 "-name", answersTo ?? name, "-S", "-machine", room.machine, "-accel", "tcg", "-cpu", "max",
                 "-m", guest == nil ? "32" : "256", "-nodefaults", "-no-user-config", "-display", "none",
                 "-no-reboot",
                 "-qmp", "unix:\(host.root)/run/vmdev/qmp/\(name).sock,server=on,wait=off",
-                "-qmp", "unix:\(view),server=on,wait=off",
-            ] + room.arguments + (guest?.arguments ?? []) + arguments)
+                "-chardev", "socket,id=view,fd=3", "-mon", "chardev=view,mode=control",
+            ] + room.arguments + (guest?.arguments ?? []) + arguments
+        let view: Descriptor
+        (process, view) = try VM.start(command)
         do {
             monitor = try Monitor(view)
         } catch {
             process.kill()
             throw Failure("\(error): \(try process.finish().errors)")
         }
+    }
+
+    /// Only QEMU keeps its end of the view, so that its end is seen there at once.
+    private static func start(_ command: [String]) throws -> (Child, Descriptor) {
+        let (ours, theirs) = try connectedPair()
+        return (try Child("qemu-system-x86_64", command, passing: theirs), ours)
     }
 
     /// Pulls its plug.
