@@ -31,23 +31,14 @@ final class Child {
         let theirs: Descriptor
         (output, theirs) = try connectedPair()
         let path = temporaryPath("errors")
-        errors = try Descriptor.open(path, [.readWrite, .create, .exclusive], mode: 0o600)
+        let errors = try Descriptor.open(path, [.readWrite, .create, .exclusive], mode: 0o600)
+        self.errors = errors
         unlink(path)
 
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, theirs.raw, 1)
-        posix_spawn_file_actions_adddup2(&actions, errors.raw, 2)
-        if let passing { posix_spawn_file_actions_adddup2(&actions, passing.raw, 3) }
         let words = [name ?? program] + arguments
-        let environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
-        var arguments = words.map { strdup($0) } + [nil]
-        var variables = environment.map { strdup($0) } + [nil]
-        defer { (arguments + variables).forEach { free($0) } }
-        var pid: pid_t = 0
-        let result = posix_spawnp(&pid, program, &actions, nil, &arguments, &variables)
+        let (result, pid) = Spawner.shared.perform {
+            spawn(program, words, output: theirs, errors: errors, passing: passing)
+        }
         guard result == 0 else { throw Failure("cannot start \(program): errno \(result)") }
         self.pid = pid
     }
@@ -113,6 +104,26 @@ func tool(_ program: String, _ arguments: [String]) throws -> String {
     let outcome = try run(program, arguments)
     guard outcome.status == 0 else { throw Failure("\(program) \(arguments.joined(separator: " ")): \(outcome)") }
     return outcome.output.trimmingCharacters(in: .newlines)
+}
+
+/// posix_spawnp(3) with the descriptors in their places; answers its error number or 0, and the process id.
+private func spawn(
+    _ program: String, _ words: [String], output: Descriptor, errors: Descriptor, passing: Descriptor?
+) -> (result: Int32, pid: pid_t) {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_adddup2(&actions, output.raw, 1)
+    posix_spawn_file_actions_adddup2(&actions, errors.raw, 2)
+    if let passing { posix_spawn_file_actions_adddup2(&actions, passing.raw, 3) }
+    let environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
+    var arguments = words.map { strdup($0) } + [nil]
+    var variables = environment.map { strdup($0) } + [nil]
+    defer { (arguments + variables).forEach { free($0) } }
+    var pid: pid_t = 0
+    let result = posix_spawnp(&pid, program, &actions, nil, &arguments, &variables)
+    return (result, pid)
 }
 
 /// Two connected sockets; both are closed on exec, or another child started at this moment would keep one open.

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Platform
 import Synchronization
 
 /// A disk of the host: a file on a loop device. Both go with the value; until then nobody else gets that number, not
@@ -11,46 +12,44 @@ final class LoopDisk {
     var port: String { "loop\(number)" }
     /// How it begins.
     let text: String
-    private let file: String
     private let number: Int
-    private var isAttached = true
+    /// While this is open the kernel keeps the disk, and not longer: nothing is left of it however the tests end.
+    private var holder: Descriptor?
 
     private static let numbers = Mutex<Set<Int>>([])
+    /// From 100 on, for `losetup --find`, which others use, takes the lowest; two runs at a time seldom meet.
+    private static let range = 100 + Int(getpid() % 4) * 50..<150 + Int(getpid() % 4) * 50
 
     /// Makes a disk of so many MiB.
     init(megabytes: Int = 8, readOnly: Bool = false) throws {
         if let unmet = Requirement.wholeHost { throw Failure("this test \(unmet)") }
         let file = temporaryPath("disk")
-        self.file = file
+        defer { unlink(file) }
         text = "disk \(UInt64.random(in: 0...UInt64.max))"
         guard FileManager.default.createFile(atPath: file, contents: Data("\(text)\n".utf8)),
             truncate(file, megabytes << 20) == 0
         else { throw Failure("cannot write \(file): errno \(errno)") }
         number = try LoopDisk.numbers.withLock { taken in
-            // From 100 on: `losetup --find`, which others use, takes the lowest.
-            for number in 100..<200 where !taken.contains(number) {
-                let options = readOnly ? ["--read-only"] : []
-                // Another process may have that one.
+            // With --partscan, for without it a loop device has no partitions.
+            let options = readOnly ? ["--partscan", "--read-only"] : ["--partscan"]
+            for number in LoopDisk.range where !taken.contains(number) {
                 guard try run("losetup", options + ["/dev/loop\(number)", file]).status == 0 else { continue }
                 taken.insert(number)
                 return number
             }
             throw Failure("no loop device is left")
         }
+        holder = try Descriptor.open(path)
+        try tool("losetup", "--detach", path)  // that is: once nobody has it open
     }
 
     deinit {
         detach()
-        unlink(file)
         _ = LoopDisk.numbers.withLock { $0.remove(number) }
     }
 
     /// Takes the disk away, as pulling its plug does.
-    func detach() {
-        guard isAttached else { return }
-        isAttached = false
-        _ = try? tool("losetup", "--detach", path)
-    }
+    func detach() { holder = nil }
 
     /// Makes partition 1 (4 MiB, from the first on), and answers its port.
     func addPartition() throws -> String {

@@ -62,7 +62,9 @@ final class VM {
     /// Only QEMU keeps its end of the view, so that its end is seen there at once.
     private static func start(_ command: [String]) throws -> (Child, Descriptor) {
         let (ours, theirs) = try connectedPair()
-        return (try Child("qemu-system-x86_64", command, passing: theirs), ours)
+        return (
+            try Child("setpriv", ["--pdeathsig", "KILL", "qemu-system-x86_64"] + command, passing: theirs), ours
+        )
     }
 
     /// Pulls its plug.
