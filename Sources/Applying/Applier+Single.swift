@@ -1,8 +1,8 @@
 internal import Assignments
 public import Devices
 internal import HostDevices
-internal import Platform
 internal import Hypervisors
+internal import Platform
 
 /// One device at a time, for an administrator at work on a VM.
 extension Applier {
@@ -52,7 +52,8 @@ extension Applier {
         if let problem = refused.first { return .failed(problem) }
         let (attached, failed) = attaching.attach(prepared, stopAtFailure: true)
         guard !attached.isEmpty else {
-            return .failed(failed.first ?? Problem(.notVerified, item.assignment, "\(item.device.name) did not arrive"))
+            return .failed(
+                failed.first ?? Problem(.notVerified, item.assignment, "\(item.device.name) did not arrive"))
         }
         report(item, .attached, "is attached")
         return .attached(item.device)

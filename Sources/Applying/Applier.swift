@@ -55,7 +55,8 @@ public struct Applier: Sendable {
     }
 
     private func start(
-        _ vm: any RunningVM, _ target: VMName, _ occasion: Occasion, _ assignments: [Assignment], _ problems: [Problem]
+        _ vm: any RunningVM, _ target: VMName, _ occasion: Occasion, _ assignments: [Assignment],
+        _ problems: [Problem]
     ) -> Sysexit {
         var start = Start(applier: self, target: target, vm: vm, occasion: occasion)
         return start.run(assignments, tableProblems: problems)

@@ -1,7 +1,7 @@
 internal import Devices
 internal import HostDevices
-internal import Platform
 internal import Hypervisors
+internal import Platform
 
 /// The steps that change something: lock, claim, hand over, attach, verify. Each device either arrives whole or leaves
 /// nothing behind.
@@ -31,8 +31,8 @@ struct Attaching {
         guard !mine.isEmpty else { return ([], []) }
         do {
             let present = try vm.attachments()
-            // A lock without its device is what an interrupted attach or detach left: nobody needs it.
-            for record in mine where !present.contains(record.id) { letGo(record) }
+            // A lock without its device is what an interrupted attach or detach left, perhaps with a disk half attached.
+            for record in mine where !present.contains(record.id) { try detach(record) }
             let there = items.filter { item in
                 present.contains(item.record.id) && mine.contains { $0.isSameDevice(as: item.record) }
             }
@@ -54,7 +54,8 @@ struct Attaching {
 
     /// Locks and claims every device, in one order that all transactions share, so that of two VMs that want the same
     /// device always one gets it. After the first required one that cannot be had nothing more is taken.
-    func prepare(_ items: [Resolution.Item], stopAtFailure: Bool) throws(HypervisorError) -> ([Prepared], [Problem]) {
+    func prepare(_ items: [Resolution.Item], stopAtFailure: Bool) throws(HypervisorError) -> ([Prepared], [Problem])
+    {
         var prepared: [Prepared] = []
         var problems: [Problem] = []
         for item in items.sorted(by: { $0.device.canonical.key < $1.device.canonical.key }) {
@@ -96,11 +97,6 @@ struct Attaching {
         return (verified.map(\.item), problems + failures)
     }
 
-    /// Has the VM's process drop the locks of an attachment that it does not have.
-    func letGo(_ record: LockRecord) {
-        for name in HeldLock.names(of: record) { try? vm.letGo(name) }
-    }
-
     /// Takes a device away and has the VM's process drop its locks.
     func detach(_ record: LockRecord) throws(HypervisorError) {
         try vm.detach(record.id, until: Deadline(after: timeout))
@@ -119,7 +115,8 @@ struct Attaching {
             return Prepared(
                 item: item,
                 request: AttachRequest(
-                    device: item.device, options: assignment.options, readOnly: item.readOnly, backing: .block(node)),
+                    device: item.device, options: assignment.options, readOnly: item.readOnly, backing: .block(node)
+                ),
                 locks: held)
         } catch {
             throw Problem(error, assignment)

@@ -27,9 +27,10 @@ public struct LockFolder: Sendable {
     public func take(_ record: LockRecord) throws(Failure) -> [HeldLock] {
         try prepare()
         var held: [HeldLock] = []
-        let wanted = record.canonical.beneath.map { ($0, Descriptor.Lock.shared) } + [
-            (record.canonical.key, .exclusive)
-        ]
+        let wanted =
+            record.canonical.beneath.map { ($0, Descriptor.Lock.shared) } + [
+                (record.canonical.key, .exclusive)
+            ]
         for (key, lock) in wanted.sorted(by: { $0.0 < $1.0 }) {
             do {
                 let file = try open(key, [.readWrite, .create, .noFollow])
@@ -51,7 +52,8 @@ public struct LockFolder: Sendable {
     public func holders(of canonical: CanonicalDevice) throws(Failure) -> [LockRecord] {
         // The usual case, nobody, costs one look at the device's own file and those beneath it, not at all files.
         var isFree = true
-        for (key, wanted) in [(canonical.key, Descriptor.Lock.exclusive)] + canonical.beneath.map({ ($0, .shared) }) {
+        for (key, wanted) in [(canonical.key, Descriptor.Lock.exclusive)] + canonical.beneath.map({ ($0, .shared) })
+        {
             if try obstacle(key, to: wanted) != .none { isFree = false }
         }
         return isFree ? [] : try live().filter { $0.canonical.conflicts(with: canonical) }

@@ -14,12 +14,12 @@ public struct Problem: Error, Equatable, Sendable {
     /// What to do, as a sentence; empty when there is nothing to say.
     public let remedy: String
 
-    /// Describes a problem.
+    /// Describes a problem; `message` and `remedy` are made printable.
     public init(_ reason: Reason, _ assignment: Assignment? = nil, _ message: String, remedy: String = "") {
         self.reason = reason
         self.assignment = assignment
-        self.message = message
-        self.remedy = remedy
+        self.message = printable(message, limit: 2048)
+        self.remedy = printable(remedy, limit: 2048)
     }
 
     /// Message and remedy as one text.

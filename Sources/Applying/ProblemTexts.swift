@@ -29,7 +29,8 @@ extension Problem {
                 \(name) is ambiguous: expected one device that is \(expectation(wanted)), and there are \
                 \(devices.map(\.name).joined(separator: ", "))
                 """,
-                remedy: "Assign the one that is meant by its port: \(command("assign --required --port", assignment)).")
+                remedy:
+                    "Assign the one that is meant by its port: \(command("assign --required --port", assignment)).")
         case .absent, .found:
             let detail = wanted.port.flatMap { source.absence(of: $0, in: wanted.deviceClass) }
             return Problem(
@@ -52,7 +53,7 @@ extension Problem {
     static func usedByHost(_ assignment: Assignment, _ device: Device, _ use: Device.Use) -> Problem {
         Problem(
             .usedByHost, assignment, "\(subject(assignment)) is in use by the host: \(device.name) is \(use)",
-            remedy: release(use, device))
+            remedy: use.remedy(for: device.block?.node ?? device.name))
     }
 
     static func readOnly(_ assignment: Assignment, _ device: Device) -> Problem {
@@ -72,7 +73,9 @@ extension Problem {
         return Problem(
             .taken, assignment,
             "\(subject(assignment)) is taken by \(who.isEmpty ? "another VM" : who.joined(separator: " and "))",
-            remedy: "Stop \(vm), or detach the device from it; 'vmdevctl \(device.deviceClass) list' shows who has what.")
+            remedy:
+                "Stop \(vm), or detach the device from it; 'vmdevctl \(device.deviceClass) list' shows who has what."
+        )
     }
 
     static func overlap(_ assignment: Assignment, _ device: Device, _ other: Device) -> Problem {
@@ -101,7 +104,8 @@ extension Problem {
     }
 
     private static func expectation(_ wanted: DeviceReference) -> String {
-        wanted.identity?.description ?? "any \(wanted.deviceClass) device in port \(wanted.port?.description ?? "*")"
+        wanted.identity?.description
+            ?? "any \(wanted.deviceClass) device in port \(wanted.port?.description ?? "*")"
     }
 
     private static func nothing(_ wanted: DeviceReference) -> String {
@@ -116,15 +120,5 @@ extension Problem {
 
     private static func command(_ action: String, _ assignment: Assignment) -> String {
         "vmdevctl \(assignment.device.deviceClass) \(action) \(assignment.target) \(assignment.device)"
-    }
-
-    private static func release(_ use: Device.Use, _ device: Device) -> String {
-        switch use {
-        case .mounted(let place): "Unmount it first: umount \(printable(place))."
-        case .swap: "Turn it off first: swapoff \(device.block?.node ?? device.name)."
-        case .holder(let name): "Stop \(printable(name)) first (dmsetup, vgchange -an or mdadm --stop)."
-        case .part(_, let use): release(use, device)
-        case .busy: "Find who has it: lsof \(device.block?.node ?? device.name)."
-        }
     }
 }

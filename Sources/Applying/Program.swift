@@ -1,5 +1,5 @@
-internal import Glibc
 public import Devices
+internal import Glibc
 public import Platform
 internal import Settings
 
@@ -51,7 +51,9 @@ public struct Program: Sendable {
     /// What of the environment is of any interest.
     private static var environment: [String: String] {
         var result: [String: String] = [:]
-        if let stream = unsafe getenv("JOURNAL_STREAM") { result["JOURNAL_STREAM"] = unsafe String(cString: stream) }
+        if let stream = unsafe getenv("JOURNAL_STREAM") {
+            result["JOURNAL_STREAM"] = unsafe String(cString: stream)
+        }
         return result
     }
 }

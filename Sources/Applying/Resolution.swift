@@ -37,10 +37,16 @@ public struct Resolution: Sendable {
     public init(
         _ assignments: [Assignment], sources: [any DeviceSource], locks: LockFolder, hypervisor: any Hypervisor
     ) {
-        for assignment in assignments {
-            do {
-                items.append(
-                    try Resolution.find(assignment, sources: sources, locks: locks, hypervisor: hypervisor))
+        let candidates = Candidates(assignments, sources: sources)
+        for (index, assignment) in assignments.enumerated() {
+            do throws(Problem) {
+                if let objection = hypervisor.objection(to: assignment.options, of: assignment.device.deviceClass) {
+                    throw Problem(objection, assignment)
+                }
+                let (source, devices) = try candidates.of(index, assignment)
+                let item = try Resolution.item(assignment, among: devices, of: source)
+                try Resolution.refuse(item, locks: locks)
+                items.append(item)
             } catch {
                 problems.append(error)
             }
@@ -60,26 +66,14 @@ public struct Resolution: Sendable {
         Sysexit.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
     }
 
-    private static func find(
-        _ assignment: Assignment, sources: [any DeviceSource], locks: LockFolder, hypervisor: any Hypervisor
+    private static func item(
+        _ assignment: Assignment, among devices: [Device], of source: any DeviceSource
     ) throws(Problem) -> Item {
-        let wanted = assignment.device
-        if let objection = hypervisor.objection(to: assignment.options, of: wanted.deviceClass) {
-            throw Problem(objection, assignment)
-        }
-        guard let source = sources.first(where: { $0.name == wanted.source }) else {
-            throw .sourceUnknown(assignment, known: sources.map(\.name))
-        }
-        let candidates: [Device]
-        do { candidates = try source.candidates(for: wanted) } catch { throw Problem(error, assignment) }
-
-        let match = wanted.match(among: candidates, follow: assignment.options.follow)
+        let match = assignment.device.match(among: devices, follow: assignment.options.follow)
         guard case .found(let device, let movedFrom) = match else {
             throw .notThere(assignment, match, source: source)
         }
-        let item = Item(assignment: assignment, device: device, movedFrom: movedFrom)
-        try refuse(item, locks: locks)
-        return item
+        return Item(assignment: assignment, device: device, movedFrom: movedFrom)
     }
 
     /// What stands in the way of a device that is there.

@@ -1,7 +1,7 @@
 internal import Applying
 internal import Assignments
-internal import HostDevices
 public import Devices
+internal import HostDevices
 internal import Hypervisors
 
 extension Controller {
@@ -54,7 +54,8 @@ extension Controller {
             switch try store.add(assignment) {
             case .added: return "\(assignment.target): \(subject) is assigned (\(assignment.mode))."
             case .alreadySo: return "\(assignment.target): \(subject) is assigned already (\(assignment.mode))."
-            case .changed: return "\(assignment.target): the assignment of \(subject) is changed (\(assignment.mode))."
+            case .changed:
+                return "\(assignment.target): the assignment of \(subject) is changed (\(assignment.mode))."
             }
         } catch {
             throw Failure(Problem(error))
@@ -108,7 +109,9 @@ extension Controller {
     /// One device is assigned to a VM by one row: a second one in other words would only confuse.
     private func refuseDoubled(_ assignment: Assignment) throws(Failure) {
         let rows: [Assignment]
-        do { rows = try store.assignments(of: assignment.target).assignments } catch { throw Failure(Problem(error)) }
+        do { rows = try store.assignments(of: assignment.target).assignments } catch {
+            throw Failure(Problem(error))
+        }
         let double = rows.first {
             $0.device.deviceClass == assignment.device.deviceClass && $0.device != assignment.device
                 && names($0.device, assignment.device)
@@ -116,11 +119,13 @@ extension Controller {
         guard let double else { return }
         throw Failure(
             "\(assignment.target) has an assignment of that device already, as \(double.device)",
-            remedy: "Remove it first: vmdevctl \(double.device.deviceClass) unassign \(double.target) \(double.device).",
+            remedy:
+                "Remove it first: vmdevctl \(double.device.deviceClass) unassign \(double.target) \(double.device).",
             status: .usage)
     }
 
-    private func pinned(_ wanted: DeviceReference, _ device: Device?, _ pin: Pin) throws(Failure) -> DeviceReference {
+    private func pinned(_ wanted: DeviceReference, _ device: Device?, _ pin: Pin) throws(Failure) -> DeviceReference
+    {
         let identity = wanted.identity ?? device?.identities.first
         switch pin {
         case .both:

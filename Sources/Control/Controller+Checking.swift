@@ -18,7 +18,8 @@ extension Controller {
         var problems = faults.map(\.description)
         for assignment in assignments {
             if let objection = hypervisor.objection(to: assignment.options, of: assignment.device.deviceClass) {
-                problems.append("\(assignment.target): \(assignment.device.deviceClass) \(assignment.device): \(objection)")
+                problems.append(
+                    "\(assignment.target): \(assignment.device.deviceClass) \(assignment.device): \(objection)")
             }
         }
         let vms = Set(assignments.map(\.target)).count

@@ -111,7 +111,8 @@ private struct DeviceJSON: Encodable {
 
     init(_ row: Survey.Row) {
         device = row.name
-        deviceClass = (row.device?.deviceClass ?? row.attachments.first?.device.deviceClass
+        deviceClass =
+            (row.device?.deviceClass ?? row.attachments.first?.device.deviceClass
             ?? row.assignments.first?.device.deviceClass)?.rawValue ?? ""
         description = row.summary
         present = row.device != nil
@@ -139,7 +140,9 @@ extension DeviceOptions {
 
 private func json(_ value: some Encodable, _ form: OutputForm) -> String {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = form == .pretty ? [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
+    encoder.outputFormatting =
+        form == .pretty
+        ? [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
     guard let data = try? encoder.encode(value) else { return "null\n" }
     return String(decoding: data, as: UTF8.self) + "\n"
 }

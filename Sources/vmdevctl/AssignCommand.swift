@@ -6,7 +6,8 @@ import Devices
 struct AssignCommand<Tag: ClassTag>: ParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
-            commandName: "assign", abstract: "Store that a VM gets a \(Tag.deviceClass) device at each of its starts.",
+            commandName: "assign",
+            abstract: "Store that a VM gets a \(Tag.deviceClass) device at each of its starts.",
             discussion: """
                 A running VM is not touched. The device need not be there; if it is, its identity is stored with its \
                 port, so that no other device is taken for it.
@@ -76,7 +77,9 @@ struct UnassignCommand<Tag: ClassTag>: ParsableCommand {
             let removed = try session.controller().unassign(
                 try device.map { try reference($0, Tag.self) }, of: Tag.deviceClass, from: try vmName(target))
             for assignment in removed {
-                session.note("\(assignment.target): \(Tag.deviceClass) device \(assignment.device) is not assigned any more.")
+                session.note(
+                    "\(assignment.target): \(Tag.deviceClass) device \(assignment.device) is not assigned any more."
+                )
             }
         }
     }

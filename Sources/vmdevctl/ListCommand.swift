@@ -44,7 +44,8 @@ struct ListCommand<Tag: ClassTag>: ParsableCommand {
             let rows = survey.rows(
                 of: named.isEmpty ? nil : named, excluding: excluded, withAssignments: assignments)
             if rows.isEmpty && survey.devices.isEmpty, !survey.isSupported {
-                session.note("this host offers no \(Tag.deviceClass) devices yet: this release knows block devices.")
+                session.note(
+                    "this host offers no \(Tag.deviceClass) devices yet: this release knows block devices.")
             }
             session.answer(
                 render(

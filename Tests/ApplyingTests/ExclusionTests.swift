@@ -52,7 +52,9 @@ struct ExclusionTests {
     @Test("The most specific of several assignments of one device says how it is attached")
     func mostSpecific() throws {
         host.source.set([try disk("sda", identity: "usb-A")])
-        let rows = ["work dom0:*:usb-A required", "work dom0:sda:usb-A auto-attach read-only=yes", "work dom0:sda required"]
+        let rows = [
+            "work dom0:*:usb-A required", "work dom0:sda:usb-A auto-attach read-only=yes", "work dom0:sda required",
+        ]
         host.store.set(try rows.map(row))
         #expect(host.applier.apply(to: work, on: .boot) == .success)
         #expect(host.simulator.attached(to: work).values.map(\.readOnly) == [true])

@@ -61,7 +61,9 @@ struct LockTests {
         #expect(file[.posixPermissions] as? Int == 0o600)
     }
 
-    @Test("A damaged file in the folder is nobody's", arguments: ["", "vm=work", "garbage\n", "vm=../x\nclass=block\n"])
+    @Test(
+        "A damaged file in the folder is nobody's",
+        arguments: ["", "vm=work", "garbage\n", "vm=../x\nclass=block\n"])
     func damaged(text: String) throws {
         let record = try record("work", "sda")
         let held = try host.locks.take(record)

@@ -4,11 +4,13 @@ import Testing
 
 @Suite("How the programs end")
 struct ExitStatusTests {
-    @Test("Of several reasons the one that has to be solved first decides", arguments: [
-        ([], Sysexit.success), ([.unavailable], .unavailable), ([.unavailable, .taken], .taken),
-        ([.unavailable, .tableWrong, .taken], .tableWrong), ([.unreachable, .unavailable], .unreachable),
-        ([.refused, .configuration], .configuration), ([.permission, .taken], .permission),
-    ] as [([Sysexit], Sysexit)])
+    @Test(
+        "Of several reasons the one that has to be solved first decides",
+        arguments: [
+            ([], Sysexit.success), ([.unavailable], .unavailable), ([.unavailable, .taken], .taken),
+            ([.unavailable, .tableWrong, .taken], .tableWrong), ([.unreachable, .unavailable], .unreachable),
+            ([.refused, .configuration], .configuration), ([.permission, .taken], .permission),
+        ] as [([Sysexit], Sysexit)])
     func first(statuses: [Sysexit], expected: Sysexit) {
         #expect(Sysexit.first(of: statuses) == expected)
         #expect(Sysexit.first(of: statuses.reversed()) == expected)

@@ -47,7 +47,10 @@ struct TransactionTests {
             "work", "work dom0:sda required", "work dom0:sdb required", "work dom0:sdc required",
             "work dom0:sdc:usb-X required")
         #expect(status == .taken, "what cannot get better by itself decides")
-        #expect(host.reporter.reasons.sorted { $0.rawValue < $1.rawValue } == [.deviceMissing, .deviceReplaced, .usedByHost])
+        #expect(
+            host.reporter.reasons.sorted { $0.rawValue < $1.rawValue } == [
+                .deviceMissing, .deviceReplaced, .usedByHost,
+            ])
         #expect(host.simulator.state(of: work) == nil)
         #expect(try host.locks.live().isEmpty)
     }
@@ -159,7 +162,8 @@ struct TransactionTests {
         #expect(host.simulator.state(of: work) == .ended("guest-panicked"))
     }
 
-    @Test("A VM that is not there, or does not answer, is told apart from one that refuses", arguments: [true, false])
+    @Test(
+        "A VM that is not there, or does not answer, is told apart from one that refuses", arguments: [true, false])
     func unreachable(there: Bool) throws {
         host.source.set([try disk("sda")])
         if there { host.simulator.script(work, .doesNotAnswer) } else { host.simulator.crash(work) }

@@ -23,7 +23,9 @@ struct AssigningTests {
             locks: host.locks)
     }
 
-    private func reference(_ text: String) throws -> DeviceReference { try DeviceReference(parsing: text, of: .block) }
+    private func reference(_ text: String) throws -> DeviceReference {
+        try DeviceReference(parsing: text, of: .block)
+    }
 
     private var stored: [String] {
         get throws {
@@ -129,7 +131,8 @@ struct AssigningTests {
             }
         }
         #expect(throws: Failure.self) {
-            try controller.assign(try reference("dom0:sda"), to: work, mode: .required, options: options, pin: .both)
+            try controller.assign(
+                try reference("dom0:sda"), to: work, mode: .required, options: options, pin: .both)
         }
         #expect(try stored.isEmpty)
     }

@@ -18,7 +18,8 @@ struct ListingTests {
         media = try VMName("media")
         host.simulator.add(work)
         host.source.set([
-            try disk("sda", uses: [.mounted("/srv")]), try disk("sda10", on: ["sda"]), try disk("sda2", on: ["sda"]),
+            try disk("sda", uses: [.mounted("/srv")]), try disk("sda10", on: ["sda"]),
+            try disk("sda2", on: ["sda"]),
             try disk("sdb", identity: "usb-A"),
         ])
         host.store.set([
@@ -59,7 +60,9 @@ struct ListingTests {
     @Test("With assignments: a star for what is stored, absent devices included")
     func assignments() throws {
         let lines = try list(assignments: true)
-        #expect(lines.contains("dom0:sda2   disk sda2, 1 MiB   work (attached: read-only=yes), *work (required: read-only=yes)"))
+        #expect(
+            lines.contains(
+                "dom0:sda2   disk sda2, 1 MiB   work (attached: read-only=yes), *work (required: read-only=yes)"))
         #expect(lines.contains("dom0:sdb    disk sdb, 1 MiB    *media (auto-attach)"))
         #expect(lines.contains("dom0:sdx    (not there)        *media (required)"))
     }
@@ -133,7 +136,8 @@ struct InvocationTests {
             ("vmdevctl -q block attach -- work dom0:sda", "block attach -q -- work dom0:sda"),
             ("qvm-block --root /x", "block --root /x"), ("qvm-block --root=/x list", "block list --root=/x"),
             ("vmdevctl block -v list", "block list -v"), ("qvm-device usb -s list work", "usb list -s work"),
-            ("vmdevctl block -s work", "block -s work"), ("vmdevctl -v check work", "check work -v"), ("vmdevctl --help", "--help"), ("vmdevctl", ""),
+            ("vmdevctl block -s work", "block -s work"), ("vmdevctl -v check work", "check work -v"),
+            ("vmdevctl --help", "--help"), ("vmdevctl", ""),
         ])
     func arguments(call: String, expected: String) {
         let parsed = Invocation(call.split(separator: " ").map(String.init)).arguments
