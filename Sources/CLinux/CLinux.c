@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -72,6 +73,8 @@ int vmdev_pidfd_open(int pid) {
     long result = syscall(SYS_pidfd_open, pid, 0);
     return result < 0 ? -errno : (int)result;
 }
+
+int vmdev_pidfd_kill(int pidfd) { return syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 ? -errno : 0; }
 
 static int kernel_flags(int flags) {
     int result = O_CLOEXEC;

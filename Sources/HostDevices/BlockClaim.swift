@@ -12,14 +12,40 @@ extension HostSource {
         }
         let descriptor: Descriptor
         do throws(SystemCallError) {
-            descriptor = try Descriptor.open(
-                root.path(block.node), readOnly ? [.exclusive] : [.exclusive, .readWrite])
+            descriptor = try open(block, readOnly ? [.exclusive] : [.exclusive, .readWrite])
         } catch {
             throw failure(error, of: device, block)
         }
         try check(descriptor, is: block, of: device)
         guard readOnly || !isReadOnly(descriptor) else { throw readOnlyOnly(device) }
         return descriptor
+    }
+
+    private func open(_ block: Device.Block, _ options: Descriptor.Options) throws(SystemCallError) -> Descriptor {
+        do {
+            return try Descriptor.open(root.path(block.node), options)
+        } catch {
+            guard error.code == EBUSY, use(of: block) == .busy else { throw error }
+            return try openPatiently(block, options)
+        }
+    }
+
+    /// Whoever only looks at a device (udev after any change, btrfs, mdadm, losetup) may have it, its disk or a part of
+    /// it to itself for some milliseconds, and says so by closing it.
+    private func openPatiently(
+        _ block: Device.Block, _ options: Descriptor.Options
+    ) throws(SystemCallError) -> Descriptor {
+        let deadline = Deadline(after: patience)
+        let folder = BlockFolder(number: block.number, root: root)
+        let relatives = folder.map { [$0.disk] + $0.partitions } ?? []
+        let watch = try FolderWatch(closingOf: [root.path(block.node)] + relatives.map { root.path($0.node) })
+        while true {
+            do {
+                return try Descriptor.open(root.path(block.node), options)
+            } catch {
+                guard error.code == EBUSY, try watch.next(until: deadline) else { throw error }
+            }
+        }
     }
 
     private func check(_ descriptor: Descriptor, is block: Device.Block, of device: Device) throws(SourceError) {
@@ -70,11 +96,16 @@ extension HostSource {
         }
     }
 
-    private func inUse(_ device: Device, _ block: Device.Block) -> SourceError {
+    private func use(of block: Device.Block) -> Device.Use {
         let folder = BlockFolder(number: block.number, root: root)
-        let uses = (try? HostUsage(root: root)).flatMap { usage in folder.map(usage.uses(of:)) } ?? []
-        let use = uses.first ?? .busy
-        return SourceError(.inUse(use), "\(device.name) is \(use)", remedy: use.remedy(for: block.node))
+        return (try? HostUsage(root: root)).flatMap { usage in folder.flatMap { usage.uses(of: $0).first } }
+            ?? .busy
+    }
+
+    private func inUse(_ device: Device, _ block: Device.Block) -> SourceError {
+        let use = use(of: block)
+        let what = use == .busy ? use.description : "in use: \(use)"
+        return SourceError(.inUse(use), "\(device.name) is \(what)", remedy: use.remedy(for: block.node))
     }
 
     private func readOnlyOnly(_ device: Device) -> SourceError {
@@ -96,11 +127,20 @@ extension Device.Use {
     /// How to end this use of the device with that node.
     public func remedy(for node: String) -> String {
         switch self {
-        case .mounted(let place): "Unmount it (umount \(place)) and keep the host from mounting it again."
+        case .mounted(let place): "Unmount it (umount \(quoted(place))) and keep the host from mounting it again."
         case .swap: "Stop swapping to it (swapoff \(node))."
         case .holder(let name): "Stop \(name) first."
         case .part(let port, let use): use.remedy(for: "/dev/\(port)")
         case .busy: "Find out who has it open (fuser -v \(node)) and stop that."
         }
     }
+}
+
+/// The path as a shell takes it, whatever is in it.
+private func quoted(_ path: String) -> String {
+    let isPlain = path.utf8.allSatisfy { byte in
+        VMName.mayContain(byte) || "/:@+,".utf8.contains(byte)
+    }
+    return isPlain
+        ? path : "'" + path.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
 }

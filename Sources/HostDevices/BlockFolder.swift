@@ -2,10 +2,13 @@ internal import CLinux
 internal import Devices
 internal import Platform
 
-/// The folder of one block device below /sys, read as the kernel shows it.
-struct BlockFolder {
+/// The folder of one block device below /sys, read as the kernel shows it; what is asked for often is read once.
+final class BlockFolder {
     /// Where it is, root included and links resolved, so that a partition's lies in its disk's.
     let path: String
+
+    /// A folder as it is from now on.
+    init(path: String) { self.path = path }
 
     /// The kernel's name for the device; `!` stands for a `/` of the node's name.
     var sysname: String { String(path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...]) }
@@ -15,20 +18,25 @@ struct BlockFolder {
     var node: String { "/dev/" + String(sysname.map { $0 == "!" ? "/" : $0 }) }
 
     /// The device's number.
-    var number: Device.Number? { text("dev").flatMap { Device.Number(text: $0.utf8) } }
+    private(set) lazy var number: Device.Number? = text("dev").flatMap { Device.Number(text: $0.utf8) }
     /// Bytes; the kernel counts in 512 of them, whatever the device's own sectors are.
-    var size: UInt64? {
+    private(set) lazy var size: UInt64? = {
         guard let sectors = text("size").flatMap({ UInt64($0) }) else { return nil }
         let (bytes, overflow) = sectors.multipliedReportingOverflow(by: 512)
         return overflow ? nil : bytes
-    }
+    }()
     /// The number of the partition; nil for a whole disk.
-    var partition: Int? { text("partition").flatMap { Int($0) } }
-    /// The disk that a partition is on, itself for a disk.
-    var disk: BlockFolder {
-        guard partition != nil, let slash = path.lastIndex(of: "/") else { return self }
+    private(set) lazy var partition: Int? = text("partition").flatMap { Int($0) }
+    /// The path behind a loop device, as the kernel tells it; nil for others, and for a loop device without one.
+    private(set) lazy var backingFile: String? = text("loop/backing_file")
+    /// The folder of the disk that a partition is on; nil for a whole disk.
+    private(set) lazy var parent: BlockFolder? = {
+        guard partition != nil, let slash = path.lastIndex(of: "/") else { return nil }
         return BlockFolder(path: String(path[..<slash]))
-    }
+    }()
+    /// The disk that a partition is on, itself for a disk.
+    var disk: BlockFolder { parent ?? self }
+
     /// The partitions on a disk.
     var partitions: [BlockFolder] {
         let name = sysname
@@ -36,12 +44,12 @@ struct BlockFolder {
             .map { BlockFolder(path: "\(path)/\($0)") }
             .filter { $0.partition != nil }
     }
-    /// The path behind a loop device, as the kernel tells it; nil for others, and for a loop device without one.
-    var backingFile: String? { text("loop/backing_file") }
 
-    /// An attribute without the line break at its end; nil when it is not there, cannot be read, or is empty.
+    /// An attribute, a page at most, without the line break at its end; nil when it is not there, cannot be read, or
+    /// is empty.
     func text(_ attribute: String) -> String? {
-        guard var bytes = try? contents(of: "\(path)/\(attribute)", limit: 65_536) else { return nil }
+        // The kernel gives a whole attribute in one read.
+        guard var bytes = try? Descriptor.open("\(path)/\(attribute)").read(upTo: 4096) else { return nil }
         if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
         return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
     }

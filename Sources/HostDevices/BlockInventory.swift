@@ -19,7 +19,7 @@ struct BlockInventory {
             identities: blockIdentities(
                 links: udev.links, backingFile: disk.backingFile, partition: partition),
             title: title(of: folder, udev: udev),
-            canonical: BlockStack(root: root).canonical(folder, number),
+            canonical: BlockStack(root: root, loops: usage.loops).canonical(folder, number),
             uses: usage.uses(of: folder),
             details: .block(
                 Device.Block(

@@ -5,6 +5,8 @@ internal import Platform
 struct BlockStack {
     /// Where /sys and /dev are.
     let root: Root
+    /// The host's loop devices.
+    let loops: LoopTable
 
     /// The deepest stack that is followed (dm on md on dm … on a partition); real ones have four or five layers.
     private static let maximumDepth = 16
@@ -24,7 +26,10 @@ struct BlockStack {
         for slave in folder.list("slaves") {
             add(BlockFolder(path: "\(folder.path)/slaves/\(slave)").number, depth: depth, into: &found)
         }
-        if let file = folder.backingFile { add(blockNumber(of: file, root: root), depth: depth, into: &found) }
+        guard let file = folder.backingFile else { return }
+        add(blockNumber(of: file, root: root), depth: depth, into: &found)
+        // Their own twins are not followed: two halves of a file have the whole for a twin, and not each other.
+        found.formUnion(loops.twins(of: folder).compactMap(\.number))
     }
 
     private func add(_ number: Device.Number?, depth: Int, into found: inout Set<Device.Number>) {
@@ -36,7 +41,7 @@ struct BlockStack {
 
 extension BlockFolder {
     /// Finds the folder of a block device by its number, links resolved.
-    init?(number: Device.Number, root: Root) {
+    convenience init?(number: Device.Number, root: Root) {
         guard let path = try? resolved(root.path("/sys/dev/block/\(number)")) else { return nil }
         self.init(path: path)
     }

@@ -12,12 +12,24 @@ public protocol DeviceSource: Sendable {
     /// Enough of them to decide what `reference` means: only the port's device when that settles it, else all.
     func candidates(for reference: DeviceReference) throws(SourceError) -> [Device]
 
+    /// The same for several references, all answered from one look at the source; in their order.
+    func candidates(for references: [DeviceReference]) throws(SourceError) -> [[Device]]
+
     /// Opens the device for a VM, claims it against the rest of the host for as long as the descriptor lives, and makes
     /// sure on the open descriptor that it is still the very device.
     func claim(_ device: Device, readOnly: Bool) throws(SourceError) -> Descriptor
 
     /// Why nothing is in that port, when the source knows ("/dev/loop0 exists but has no backing file"); nil otherwise.
     func absence(of port: Port, in deviceClass: DeviceClass) -> String?
+}
+
+extension DeviceSource {
+    /// One after the other.
+    public func candidates(for references: [DeviceReference]) throws(SourceError) -> [[Device]] {
+        var found: [[Device]] = []
+        for reference in references { found.append(try candidates(for: reference)) }
+        return found
+    }
 }
 
 /// Why a source did not do what it was asked for.

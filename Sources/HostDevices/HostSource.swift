@@ -7,36 +7,48 @@ public struct HostSource: DeviceSource {
     /// Where /run and /dev are; /sys too, but for what libsystemd reads, which knows only the kernel's own.
     let root: Root
 
+    /// How long a claim waits for one who has the device for no reason that is known.
+    let patience: Duration
+
     /// The devices of the host at `root`.
-    public init(root: Root) { self.root = root }
+    public init(root: Root) { self.init(root: root, patience: .milliseconds(500)) }
+
+    init(root: Root, patience: Duration) {
+        self.root = root
+        self.patience = patience
+    }
 
     /// `dom0`.
     public var name: VMName { .host }
 
     /// All devices of a class, in the order of their ports.
     public func devices(of deviceClass: DeviceClass) throws(SourceError) -> [Device] {
-        guard deviceClass == .block else { return [] }
-        let all: [SystemDevice]
-        do throws(SystemCallError) {
-            all = try DeviceEnumeration(subsystem: "block").devices
-        } catch {
-            throw SourceError(error)
-        }
-        let inventory = BlockInventory(root: root, usage: try HostUsage(root: root))
-        let udevRuns = self.udevRuns
-        return all.compactMap { device($0, inventory, udevRuns: udevRuns) }.sorted { $0.port < $1.port }
+        deviceClass == .block ? try all(look()) : []
     }
 
     /// The device in the port, when there is one and nothing is said of another; else all.
     public func candidates(for reference: DeviceReference) throws(SourceError) -> [Device] {
-        guard reference.deviceClass == .block, reference.source == name else { return [] }
-        guard let port = reference.port else { return try devices(of: .block) }
-        let found = try find(port)
-        let inventory = BlockInventory(root: root, usage: try HostUsage(root: root))
-        let inPort = found.flatMap { device($0, inventory, udevRuns: udevRuns) }
-        guard let identity = reference.identity else { return inPort.map { [$0] } ?? [] }
-        if let inPort, inPort.identities.contains(identity) { return [inPort] }
-        return try devices(of: .block)
+        try candidates(for: [reference]).first ?? []
+    }
+
+    /// The tables of the host's uses are read once, and all devices are listed once at most.
+    public func candidates(for references: [DeviceReference]) throws(SourceError) -> [[Device]] {
+        let look = try look()
+        var listed: [Device]?
+        var found: [[Device]] = []
+        for reference in references {
+            guard reference.deviceClass == .block, reference.source == name else {
+                found.append([])
+                continue
+            }
+            if let settled = try settled(reference, look) {
+                found.append(settled)
+                continue
+            }
+            if listed == nil { listed = try all(look) }
+            found.append(listed ?? [])
+        }
+        return found
     }
 
     /// What is known of a port in which there is no device.
@@ -62,10 +74,38 @@ public struct HostSource: DeviceSource {
         }
     }
 
+    /// What the port alone says of a reference; nil when all devices have to be looked at.
+    private func settled(_ reference: DeviceReference, _ look: Look) throws(SourceError) -> [Device]? {
+        guard let port = reference.port else { return nil }
+        let inPort = try find(port).flatMap { device($0, look) }
+        guard let identity = reference.identity else { return inPort.map { [$0] } ?? [] }
+        guard let inPort, inPort.identities.contains(identity) else { return nil }
+        return [inPort]
+    }
+
+    private func all(_ look: Look) throws(SourceError) -> [Device] {
+        do throws(SystemCallError) {
+            return try DeviceEnumeration(subsystem: "block").devices
+                .compactMap { device($0, look) }.sorted { $0.port < $1.port }
+        } catch {
+            throw SourceError(error)
+        }
+    }
+
+    /// What is the same for all devices at one moment.
+    private struct Look {
+        let inventory: BlockInventory
+        let udevRuns: Bool
+    }
+
+    private func look() throws(SourceError) -> Look {
+        Look(inventory: BlockInventory(root: root, usage: try HostUsage(root: root)), udevRuns: udevRuns)
+    }
+
     /// While udev works on a device it is not there yet: it has no identities by which to know it.
-    private func device(_ device: SystemDevice, _ inventory: BlockInventory, udevRuns: Bool) -> Device? {
-        guard let folder = folder(of: device), !udevRuns || device.isInitialized else { return nil }
-        return inventory.device(folder, udev: udevRuns ? UdevRecord(device) : UdevRecord())
+    private func device(_ device: SystemDevice, _ look: Look) -> Device? {
+        guard let folder = folder(of: device), !look.udevRuns || device.isInitialized else { return nil }
+        return look.inventory.device(folder, udev: look.udevRuns ? UdevRecord(device) : UdevRecord())
     }
 
     private func folder(of device: SystemDevice) -> BlockFolder? {

@@ -5,7 +5,8 @@ internal import Platform
 struct HostUsage {
     private var mounts: [Device.Number: [String]] = [:]
     private var swaps: Set<Device.Number> = []
-    private var loops: [Device.Number: [String]] = [:]
+    /// Its loop devices.
+    let loops: LoopTable
 
     /// So many mounts of one device are told; a container host may have hundreds.
     private static let maximumMounts = 8
@@ -23,6 +24,7 @@ struct HostUsage {
 
     /// Takes tables that were read.
     init(mounts table: MountTable, swaps paths: [String], root: Root) {
+        loops = LoopTable(root: root)
         var numbers: [String: Device.Number?] = [:]
         for mount in table.mounts {
             // btrfs shows an anonymous number; its source is one of its devices.
@@ -36,15 +38,10 @@ struct HostUsage {
         }
         spreadOverBtrfs(root)
         swaps = Set(paths.compactMap { blockNumber(of: $0, root: root) })
-        for name in (try? names(in: root.path("/sys/block"))) ?? [] where name.hasPrefix("loop") {
-            guard let file = BlockFolder(path: root.path("/sys/block/\(name)")).backingFile,
-                let number = blockNumber(of: file, root: root)
-            else { continue }
-            loops[number, default: []].append(name)
-        }
     }
 
-    /// The uses of a device, of the parts of it if it is a disk, and of the whole disk if it is a partition.
+    /// The uses of a device, of the parts of it if it is a disk, of the whole disk if it is a
+    /// partition, and of what else shows the same bytes.
     func uses(of folder: BlockFolder) -> [Device.Use] {
         var uses = directUses(of: folder)
         if folder.partition == nil {
@@ -55,6 +52,10 @@ struct HostUsage {
         } else if let port = folder.disk.port {
             uses += directUses(of: folder.disk).map { .part(port, $0) }
         }
+        for twin in loops.twins(of: folder.disk) {
+            guard let port = twin.port else { continue }
+            uses += directUses(of: twin).map { .part(port, $0) }
+        }
         return uses
     }
 
@@ -63,7 +64,7 @@ struct HostUsage {
         if let number = folder.number {
             uses += mounts[number, default: []].map { .mounted($0) }
             if swaps.contains(number) { uses.append(.swap) }
-            uses += loops[number, default: []].map { .holder($0) }
+            uses += loops.devices(over: number).map { .holder($0) }
         }
         return uses + folder.list("holders").map { .holder(folder.text("holders/\($0)/dm/name") ?? $0) }
     }

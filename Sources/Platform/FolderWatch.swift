@@ -1,18 +1,28 @@
 internal import Glibc
 
-/// Tells when something changes in a folder (inotify(7)), so that nobody has to look again and again.
+/// Tells when something changes in a folder, or is closed (inotify(7)), so that nobody has to look again and again.
 public struct FolderWatch: Sendable {
     private let descriptor: Descriptor
 
     /// Watches for files that appear, are renamed, or are closed after writing.
     public init(_ folder: String) throws(SystemCallError) {
-        let raw = inotify_init1(0o2_000_000 | 0o4_000)  // IN_CLOEXEC | IN_NONBLOCK
-        guard raw >= 0 else { throw SystemCallError("inotify", folder, code: errno) }
-        descriptor = Descriptor(owning: raw)
         // IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ATTRIB: a socket shows by IN_CREATE, its mode by IN_ATTRIB.
-        let events: UInt32 = 0x100 | 0x80 | 0x8 | 0x4
-        guard unsafe inotify_add_watch(raw, folder, events) >= 0 else {
-            throw SystemCallError("watch", folder, code: errno)
+        try self.init([folder], events: 0x100 | 0x80 | 0x8 | 0x4)
+    }
+
+    /// Watches for anybody who closes one of these files or device nodes, however it was open.
+    public init(closingOf files: [String]) throws(SystemCallError) {
+        try self.init(files, events: 0x8 | 0x10)  // IN_CLOSE_WRITE | IN_CLOSE_NOWRITE
+    }
+
+    private init(_ paths: [String], events: UInt32) throws(SystemCallError) {
+        let raw = inotify_init1(0o2_000_000 | 0o4_000)  // IN_CLOEXEC | IN_NONBLOCK
+        guard raw >= 0 else { throw SystemCallError("inotify", paths.first ?? "", code: errno) }
+        descriptor = Descriptor(owning: raw)
+        for path in paths {
+            guard unsafe inotify_add_watch(raw, path, events) >= 0 else {
+                throw SystemCallError("watch", path, code: errno)
+            }
         }
     }
 

@@ -18,4 +18,10 @@ public struct ProcessHandle: Sendable {
     public func waitForEnd(until deadline: Deadline) throws(SystemCallError) -> Bool {
         try descriptor.wait(.readable, until: deadline)
     }
+
+    /// Ends it at once (SIGKILL).
+    public func kill() throws(SystemCallError) {
+        let result = vmdev_pidfd_kill(descriptor.raw)
+        guard result == 0 else { throw SystemCallError("end", "process \(pid)", code: result) }
+    }
 }

@@ -94,6 +94,24 @@ struct InventoryTests {
         #expect(above.canonical.beneath == [below.canonical.key])
     }
 
+    @Test("Two loop devices of one file are one thing: a mount of either keeps both, and no two VMs can have them")
+    func twins() throws {
+        let one = try LoopDevice()
+        try run("mkfs.ext4", "-q", one.node)
+        let two = try LoopDevice(over: one.file)
+        let disjoint = try [["-o", "0", "--sizelimit", "1048576"], ["-o", "1048576"]].map { range in
+            try LoopDevice(over: one.file, range)
+        }
+        let mounted = try Mounted(one.node, at: "\(one.folder.path)/m")
+        let (first, second) = (try source.device(in: one.port), try source.device(in: two.port))
+        #expect(second?.uses.contains(.part(one.port, .mounted(mounted.place))) == true)
+        #expect(try #require(first).canonical.conflicts(with: #require(second).canonical))
+        let halves = try disjoint.map { try #require(try source.device(in: $0.port)).canonical }
+        let (head, tail) = (try #require(halves.first), try #require(halves.last))
+        #expect(!head.conflicts(with: tail))
+        #expect(try tail.conflicts(with: #require(first).canonical))
+    }
+
     @Test("Only the device in the port is looked at when that decides, else all are")
     func candidates() throws {
         let (one, two) = (try LoopDevice(), try LoopDevice())
@@ -110,6 +128,74 @@ struct InventoryTests {
         let anywhere = try DeviceReference(.block, source: .host, identity: DeviceIdentity(two.file))
         let device = try #require(try source.device(in: two.port))
         #expect(try anywhere.match(among: source.candidates(for: anywhere)) == .found(device, movedFrom: nil))
+    }
+
+    /// Devices that this machine does not have, with the attributes that the kernel gives them.
+    @Test(
+        "A device is described by what the kernel says of it",
+        arguments: [
+            (
+                "sda", ["size": "8", "ro": "0", "device/vendor": "ATA     ", "device/model": "Disk X  "],
+                "ATA Disk X", "sda"
+            ),
+            ("nvme0n1", ["size": "8", "ro": "0", "device/model": "Fast", "device/serial": "S2 "], "Fast", "S2"),
+            ("vdb", ["size": "8", "ro": "1", "device/vendor": "0x1af4", "serial": "data-1"], "disk", "data-1"),
+            ("sdc", ["size": "8", "ro": "0", "device/vpd_pg80": "\0\u{7f}\0\u{2}AB"], "disk", "sdc"),
+            ("dm-0", ["size": "8", "ro": "0", "dm/name": "vg-root"], "vg-root", "vg-root"),
+            ("cciss!c0d0", ["size": "8", "ro": "0"], "disk", "cciss_c0d0"),
+        ])
+    func described(name: String, attributes: [String: String], title: String, serial: String) throws {
+        let device = try #require(try rebuilt(name, attributes))
+        #expect(device.title == title)
+        #expect(device.block?.serial == serial)
+        #expect(device.block?.size == 4096)
+        #expect(device.block?.isReadOnly == (attributes["ro"] == "1"))
+        #expect(device.block?.node == "/dev/" + name.split(separator: "!").joined(separator: "/"))
+    }
+
+    @Test(
+        "What cannot be given to a VM is not offered",
+        arguments: [
+            ("sr0", ["size": "0", "removable": "1"]),
+            ("nbd0", ["size": "0", "removable": "0"]),
+            ("nvme0c0n1", ["size": "8", "hidden": "1"]),
+            ("sda", [:]),
+            ("sda", ["size": "99999999999999999999"]),
+            ("sda", ["size": "18446744073709551615"]),
+            ("ram0", ["size": "8"]),
+            ("SDA", ["size": "8"]),
+        ])
+    func unfit(name: String, attributes: [String: String]) throws {
+        #expect(try rebuilt(name, attributes) == nil)
+    }
+
+    private func rebuilt(_ name: String, _ attributes: [String: String]) throws -> Device? {
+        let folder = try TemporaryFolder()
+        try folder.write("sys/block/\(name)/dev", "8:0\n")
+        for (attribute, text) in attributes { try folder.write("sys/block/\(name)/\(attribute)", "\(text)\n") }
+        let root = Root(folder.path)
+        let usage = HostUsage(mounts: MountTable(mountinfo: []), swaps: [], root: root)
+        return BlockInventory(root: root, usage: usage)
+            .device(BlockFolder(path: root.path("/sys/block/\(name)")), udev: UdevRecord())
+    }
+
+    @Test("Several references are answered in their order, each as it is alone")
+    func severalCandidates() throws {
+        let (one, two) = (try LoopDevice(), try LoopDevice())
+        let references = try [
+            DeviceReference(.block, source: .host, port: two.port),
+            DeviceReference(.block, source: VMName("sys-usb"), port: one.port),
+            DeviceReference(.block, source: .host, identity: DeviceIdentity(one.file)),
+            DeviceReference(.block, source: .host, port: Port("nosuch7", of: .block)),
+            DeviceReference(.block, source: .host, port: one.port, identity: DeviceIdentity(one.file)),
+        ]
+        let found = try source.candidates(for: references)
+        #expect(found.count == references.count)
+        #expect(found.element(0)?.map(\.port) == [two.port])
+        #expect(found.element(1) == [])
+        #expect(found.element(2)?.contains { $0.port == one.port } == true)
+        #expect(found.element(3) == [])
+        #expect(found.element(4)?.map(\.port) == [one.port])
     }
 
     @Test("A device of another class or another source is none of this host's block devices")

@@ -29,7 +29,7 @@ struct StackTests {
     private func canonical(_ number: String) throws -> CanonicalDevice {
         let number = try #require(Device.Number(text: number.utf8))
         let device = try #require(BlockFolder(number: number, root: root))
-        return BlockStack(root: root).canonical(device, number)
+        return BlockStack(root: root, loops: LoopTable(root: root)).canonical(device, number)
     }
 
     @Test("A volume excludes the partition that it is on, that one's disk, and all in between")

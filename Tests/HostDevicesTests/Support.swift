@@ -10,7 +10,10 @@ typealias Port = Devices.Port
 
 /// Runs a program and answers its output; throws what it wrote to standard error when it fails.
 @discardableResult
-func run(_ words: String...) throws -> String {
+func run(_ words: String...) throws -> String { try run(words) }
+
+@discardableResult
+func run(_ words: [String]) throws -> String {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = words
@@ -90,11 +93,11 @@ final class LoopDevice {
         if partitions > 0 { try run("partx", "-u", node) }
     }
 
-    /// On top of another block device.
-    init(over device: String) throws {
+    /// On top of a block device or file that is there, or of a range of it.
+    init(over device: String, _ range: [String] = []) throws {
         folder = try TemporaryFolder()
         file = device
-        node = try LoopDevice.attach(device, readOnly: false)
+        node = try LoopDevice.attach(device, readOnly: false, range)
         port = try Port(node.dropFirst("/dev/".count), of: .block)
     }
 
@@ -109,9 +112,8 @@ final class LoopDevice {
         try run("losetup", "-d", node)
     }
 
-    private static func attach(_ file: String, readOnly: Bool) throws -> String {
-        try run("losetup", "-f", "--show", "-P", readOnly ? "-r" : "-v", file)
-            .split(separator: "\n").last.map(String.init) ?? ""
+    private static func attach(_ file: String, readOnly: Bool, _ range: [String] = []) throws -> String {
+        try run(["losetup", "-f", "--show", "-P"] + (readOnly ? ["-r"] : []) + range + [file])
     }
 }
 

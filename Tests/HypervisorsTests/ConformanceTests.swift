@@ -5,7 +5,7 @@ import Platform
 import Testing
 
 /// What every hypervisor keeps to, the simulator and the real ones alike.
-@Suite struct ConformanceTests {
+@Suite(.needsLoopDevices, .needsQEMU) struct ConformanceTests {
     let soon = Deadline(after: .seconds(20))
 
     @Test(
@@ -47,6 +47,23 @@ import Testing
         let error = try vm.verify([request]).first ?? nil
         #expect(error?.kind == .notVerified)
         #expect(error?.message.contains(request.device.name) == true)
+    }
+
+    @Test("Verification tells of each device whether it is there, attached by whomever", arguments: Bench.allCases)
+    func verifyEach(bench: Bench) throws {
+        let started = try bench.start()
+        let disks = [try LoopDisk(), try LoopDisk(), try LoopDisk()]
+        do {
+            let vm = try started.connect()
+            for disk in [disks[0], disks[2]] { try vm.attach(try disk.request()) }
+        }
+        let again = try started.connect()
+        let requests = try disks.map { disk in
+            AttachRequest(device: try disk.device(), options: .none, readOnly: false, backing: .alreadyThere)
+        }
+        #expect(try again.verify(requests).map { $0?.kind } == [nil, .notVerified, nil])
+        let error = #expect(throws: HypervisorError.self) { try again.attach(requests[1]) }
+        #expect(error?.kind == .unsupported)
     }
 
     @Test("A disk attached the other way than asked for does not pass verification", arguments: Bench.allCases)

@@ -26,6 +26,9 @@ int vmdev_peer_pid(int socket);
 /// A descriptor that becomes readable when the process ends (pidfd_open(2)).
 int vmdev_pidfd_open(int pid);
 
+/// Ends that very process with SIGKILL (pidfd_send_signal(2)).
+int vmdev_pidfd_kill(int pidfd);
+
 /// Opens a path, always with O_CLOEXEC; `flags` are the VMDEV_OPEN_ ones.
 int vmdev_open(const char *path, int flags, unsigned mode);
 int vmdev_openat(int directory, const char *path, int flags, unsigned mode);

@@ -146,9 +146,10 @@ public struct QEMU: Hypervisor {
     /// The folder whose entries stand for VMs, and what comes before and after the name in them; the rest of the
     /// pattern, if the name is a folder's, is looked at by connecting.
     private func candidates() -> (folder: String, before: String, after: String)? {
-        guard let slash = socket.before.lastIndex(of: "/"), !socket.after.contains("/") else { return nil }
+        guard let slash = socket.before.lastIndex(of: "/") else { return nil }
+        let folder = root.path(String(socket.before[..<slash]))
         let before = socket.before[socket.before.index(after: slash)...]
-        return (root.path(String(socket.before[..<slash])), String(before), socket.after)
+        return (folder.isEmpty ? "/" : folder, String(before), String(socket.after.prefix { $0 != "/" }))
     }
 }
 

@@ -12,10 +12,15 @@ struct QEMUSurvey {
         let type: String
         /// Its id; nil for one without.
         let id: String?
+
+        /// Whether it is a PCI Express port.
+        var isPort: Bool { type == "pcie-root-port" || type == "ioh3420" }
     }
 
     private let vm: QEMUVM
     private let parts: [Part]
+    /// PCI addresses of the devices on the first bus that have an id.
+    private let addresses: [String: Int64]
     /// The number of devices on the first PCI bus; 0 for a machine without PCI.
     let rootDevices: Int
     /// Whether the machine is an i440fx one.
@@ -32,10 +37,18 @@ struct QEMUSurvey {
         self.vm = vm
         let named = QEMUSurvey.parts(answers[safe: 0], below: QOM.peripheral, named: true)
         let unnamed = QEMUSurvey.parts(answers[safe: 1], below: QOM.anonymous, named: false)
-        parts = Array((named + unnamed).prefix(QEMUSurvey.limit))
+        // QOM lists in the order of a hash table.
+        parts = (named + unnamed).prefix(QEMUSurvey.limit).sorted { $0.path < $1.path }
 
         let root = (answers[safe: 2]??.array ?? []).first { $0["bus"]?.integer == 0 }?["devices"]?.array ?? []
         rootDevices = root.count
+        addresses = Dictionary(
+            root.compactMap { device in
+                guard let id = device["qdev_id"]?.string, let slot = device["slot"]?.integer,
+                    let function = device["function"]?.integer
+                else { return nil }
+                return (id, slot &* 8 &+ function)
+            }, uniquingKeysWith: min)
         let handler = answers[safe: 3] ?? nil
         isConventional = handler != nil
         let taken = Set(root.compactMap { $0["slot"]?.integer })
@@ -44,24 +57,40 @@ struct QEMUSurvey {
             ? (1..<32).filter { !taken.contains(Int64($0)) }.map { .slot($0, bus: "pci.0") } : []
     }
 
-    /// The PCI Express ports with nothing in them: one round trip, and one more if a port has no id.
-    func freePorts() throws(HypervisorError) -> [QEMUPlace] {
-        let ports = parts.filter { $0.type == "pcie-root-port" || $0.type == "ioh3420" }
-        let buses = try buses(of: ports.map { (path: $0.path, id: $0.id) }, type: "PCIE")
-        let answers = try vm.ask(
-            buses.flatMap { [QMPCommand.list($0.path), .get("hotplug-handler", of: $0.path)] })
-        return buses.enumerated().compactMap { index, bus in
-            guard let list = answers[safe: 2 * index] ?? nil, QOM.devices(onBus: list).isEmpty,
-                (answers[safe: 2 * index + 1] ?? nil)?.string?.isEmpty == false
-            else { return nil }
-            return .port(bus: bus.name)
+    /// PCI Express ports with nothing in them, `count` at most, in the order of their PCI addresses, in which a guest
+    /// finds its disks.
+    func freePorts(_ count: Int) throws(HypervisorError) -> [QEMUPlace] {
+        let ports = parts.filter(\.isPort).sorted { (address($0), $0.path) < (address($1), $1.path) }
+        var buses = try buses(of: ports.map { (path: $0.path, id: $0.id) }, type: "PCIE")[...]
+        // QEMU names the bus of a port without id itself, and then may well have two "pcie.0".
+        let names = Dictionary(buses.map { ($0.name, 1) } + [("pcie.0", 1)], uniquingKeysWith: +)
+        buses = buses.filter { names[$0.name] == 1 }[...]
+        var result: [QEMUPlace] = []
+        while result.count < count, !buses.isEmpty {
+            // Each question costs QEMU a turn of its main loop: no more of them than are needed or go out together.
+            let some = buses.prefix(max(count - result.count, QMPConnection.unansweredLimit / 2))
+            buses = buses.dropFirst(some.count)
+            let answers = try vm.ask(
+                some.flatMap { [QMPCommand.list($0.path), .get("hotplug-handler", of: $0.path)] })
+            for (index, bus) in some.enumerated() where result.count < count {
+                let list = answers[safe: 2 * index] ?? nil
+                let handler = answers[safe: 2 * index + 1] ?? nil
+                guard let list, QOM.devices(onBus: list).isEmpty, handler?.string?.isEmpty == false else {
+                    continue
+                }
+                result.append(.port(bus: bus.name))
+            }
         }
+        return result
     }
+
+    /// Slot and function on the first bus; those that query-pci does not name come last.
+    private func address(_ port: Part) -> Int64 { port.id.flatMap { addresses[$0] } ?? .max }
 
     /// The highest chassis number of the machine's ports.
     func lastChassis() throws(HypervisorError) -> Int64 {
-        let ports = parts.filter { $0.type == "pcie-root-port" || $0.type == "ioh3420" }
-        return try vm.ask(ports.map { .get("chassis", of: $0.path) }).compactMap { $0?.integer }.max() ?? 0
+        try vm.ask(parts.filter(\.isPort).map { .get("chassis", of: $0.path) }).compactMap { $0?.integer }.max()
+            ?? 0
     }
 
     /// Free targets of virtio-scsi controllers, `count` at most.
@@ -124,15 +153,15 @@ struct QEMUSurvey {
     /// The buses that the devices offer; that of a device with an id has the id as its name.
     private func buses(
         of devices: [(path: String, id: String?)], type: String
-    ) throws(HypervisorError) -> [(path: String, name: String)] {
+    ) throws(HypervisorError) -> [(device: String, path: String, name: String)] {
         let unnamed = devices.filter { $0.id == nil }
         var lists = try vm.ask(unnamed.map { .list($0.path) })[...]
         return devices.compactMap { device in
-            if let id = device.id { return ("\(device.path)/\(id)", id) }
+            if let id = device.id { return (device.path, "\(device.path)/\(id)", id) }
             guard let list = lists.popFirst() ?? nil,
                 let name = QOM.children(list).first(where: { $0.childType == type })?.name
             else { return nil }
-            return ("\(device.path)/\(name)", name)
+            return (device.path, "\(device.path)/\(name)", name)
         }
     }
 

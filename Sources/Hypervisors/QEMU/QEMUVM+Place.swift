@@ -8,7 +8,7 @@ extension QEMUVM {
         let opticals = requests.count { $0.options.isCDROM }
         let disks = requests.count - opticals
 
-        var pci = disks == 0 ? [] : try survey.freePorts() + survey.slots
+        var pci = disks == 0 ? [] : try survey.freePorts(disks) + survey.slots
         let beyond = max(0, disks - pci.count)
         var targets = opticals + beyond == 0 ? [] : try survey.freeTargets(opticals + beyond)
         // The optical drives' places are set aside: nothing else can take them.

@@ -1,4 +1,5 @@
 public import Devices
+internal import Glibc
 public import Platform
 
 /// One QEMU process, over its QMP connection.
@@ -58,29 +59,37 @@ public final class QEMUVM: RunningVM {
         }
     }
 
-    /// Ends QEMU (quit), and waits for its process, which holds what was handed over.
-    public func end() throws(HypervisorError) {
-        let deadline = Deadline(after: timeout)
+    /// Ends QEMU (quit), and waits for its process, which holds what was handed over; one that does not go in time, or
+    /// whose connection is broken, is killed.
+    public func end() throws(HypervisorError) { try end(within: timeout) }
+
+    func end(within limit: Duration) throws(HypervisorError) {
+        let deadline = Deadline(after: limit)
         do {
-            try connection.call(QMPCommand("quit"))
+            // It may be gone before its reply is: only its end counts.
+            _ = try connection.call([QMPCommand("quit")], within: limit)
+        } catch {}
+        let closed = connection.waitForEnd(until: deadline)
+        guard let process else {
+            if closed { return }
+            throw stillThere(nil)
+        }
+        do {
+            if try process.waitForEnd(until: deadline) { return }
+            try process.kill()
+            if try process.waitForEnd(until: Deadline(after: timeout)) { return }
         } catch {
-            // It may be gone before its reply is.
-            if case .server = error { throw failure("asked to end", error) }
+            // Between the deadline and the kill it may have gone by itself.
+            if error.code == ESRCH { return }
+            throw stillThere(error)
         }
-        guard connection.waitForEnd(until: deadline), try hasEnded(until: deadline) else {
-            throw HypervisorError(
-                .refused, "VM \(name) was told to end and is still there after \(timeout.inSeconds)",
-                remedy: process.map { "End its QEMU by hand: kill -KILL \($0.pid)" })
-        }
+        throw stillThere(nil)
     }
 
-    private func hasEnded(until deadline: Deadline) throws(HypervisorError) -> Bool {
-        guard let process else { return true }
-        do {
-            return try process.waitForEnd(until: deadline)
-        } catch {
-            throw HypervisorError(.unreachable, "VM \(name): \(error)")
-        }
+    private func stillThere(_ error: SystemCallError?) -> HypervisorError {
+        HypervisorError(
+            .refused, "VM \(name) was told to end and is still there\(error.map { " (\($0))" } ?? "")",
+            remedy: process.map { "End its QEMU by hand: kill -KILL \($0.pid)" })
     }
 
     /// The words of QEMU's RunState (qapi/run-state.json).

@@ -45,21 +45,27 @@ final class QMPConnection {
     /// Sends commands without waiting for each reply, and answers with their results in the same order.
     ///
     /// A command that passes a descriptor goes alone: QEMU drops a descriptor that it has not used when the next comes.
-    func call(_ commands: [QMPCommand]) throws(QMPError) -> [Result<JSONValue, QMPError>] {
+    ///
+    /// `limit` takes the place of the timeout for this call.
+    func call(
+        _ commands: [QMPCommand], within limit: Duration? = nil
+    ) throws(QMPError) -> [Result<JSONValue, QMPError>] {
         if let failure { throw failure }
+        let timeout = limit ?? self.timeout
         let deadline = Deadline(after: timeout)
         let base = nextID
         nextID += Int64(commands.count)
         var results: [Result<JSONValue, QMPError>] = []
         var sent = 0
         while results.count < commands.count {
-            let window = sendable(commands[sent...], unanswered: sent - results.count)
+            let window = sendable(commands.dropFirst(sent), unanswered: sent - results.count)
             if !window.isEmpty {
                 try send(window, firstID: base + Int64(sent), until: deadline)
                 sent += window.count
             }
             guard let reply = try reply(to: base + Int64(results.count), until: deadline) else {
-                throw .transport("no answer to '\(commands[results.count].name)' within \(timeout.inSeconds)")
+                let name = commands[safe: results.count]?.name ?? ""
+                throw .transport("no answer to '\(name)' within \(timeout.inSeconds)")
             }
             results.append(reply)
         }
@@ -71,7 +77,7 @@ final class QMPConnection {
         var index = 0
         while true {
             while index < events.count {
-                if wanted(events[index]) { return events.remove(at: index) }
+                if events[safe: index].map(wanted) == true { return events.remove(at: index) }
                 index += 1
             }
             guard let message = try receive(until: deadline) else { return nil }
@@ -79,6 +85,7 @@ final class QMPConnection {
                 keep(event)
                 index = max(0, events.count - 1)
             }
+            if deadline.hasPassed, events[safe: index].map(wanted) != true { return nil }
         }
     }
 
@@ -88,7 +95,7 @@ final class QMPConnection {
     /// Reads until QEMU closes the connection; answers false when the deadline came first.
     func waitForEnd(until deadline: Deadline) -> Bool {
         do {
-            while try receive(until: deadline) != nil {}
+            while try receive(until: deadline) != nil, !deadline.hasPassed {}
             return false
         } catch {
             return true
@@ -105,7 +112,7 @@ final class QMPConnection {
         _ commands: ArraySlice<QMPCommand>, firstID: Int64, until deadline: Deadline
     ) throws(QMPError) {
         var bytes: [UInt8] = []
-        for (offset, command) in commands.enumerated() { bytes += try command.line(id: firstID + Int64(offset)) }
+        for (offset, command) in commands.enumerated() { bytes += command.line(id: firstID + Int64(offset)) }
         let done: Bool
         do {
             done = try socket.send(bytes, passing: commands.first?.passing, until: deadline)
@@ -125,6 +132,8 @@ final class QMPConnection {
             case .reply, .greeting:
                 throw broken(.undecodable("a reply that nobody asked for", raw: buffer.last))
             }
+            // Who sends something else all the time does not answer either.
+            if deadline.hasPassed { return nil }
         }
         return nil
     }
@@ -181,11 +190,11 @@ private struct LineBuffer {
     var count: Int { bytes.count - begin }
 
     /// The beginning of an unfinished line, bounded.
-    var start: [UInt8] { Array(bytes[begin...].prefix(QMPError.keptBytes)) }
+    var start: [UInt8] { Array(bytes.dropFirst(begin).prefix(QMPError.keptBytes)) }
 
     mutating func append(_ more: [UInt8]) {
         if begin > 0 {
-            bytes.removeFirst(begin)
+            bytes = Array(bytes.dropFirst(begin))
             searched -= begin
             begin = 0
         }
@@ -194,11 +203,11 @@ private struct LineBuffer {
 
     /// The next whole line without its end; nil when more bytes are needed.
     mutating func next() -> [UInt8]? {
-        guard let end = bytes[searched...].firstIndex(of: UInt8(ascii: "\n")) else {
+        guard let end = bytes.dropFirst(searched).firstIndex(of: UInt8(ascii: "\n")) else {
             searched = bytes.count
             return nil
         }
-        var line = bytes[begin..<end]
+        var line = bytes.prefix(end).dropFirst(begin)
         if line.last == UInt8(ascii: "\r") { line = line.dropLast() }
         begin = end + 1
         searched = begin

@@ -1,5 +1,4 @@
 internal import Devices
-internal import FoundationEssentials
 internal import Platform
 
 /// One command of the QEMU Machine Protocol.
@@ -17,17 +16,11 @@ struct QMPCommand: Sendable {
         self.passing = passing
     }
 
-    /// The line that is sent; keys in order, so that equal commands are equal lines.
-    func line(id: Int64) throws(QMPError) -> [UInt8] {
+    /// The line that is sent; members in order, so that equal commands are equal lines.
+    func line(id: Int64) -> [UInt8] {
         var message: [String: JSONValue] = ["execute": .string(name), "id": .integer(id)]
         if !arguments.isEmpty { message["arguments"] = .object(arguments) }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        do {
-            return try Array(encoder.encode(JSONValue.object(message))) + [UInt8(ascii: "\n")]
-        } catch {
-            throw .transport("the command \(name) cannot be written as JSON")
-        }
+        return Array((JSONValue.object(message).text + "\n").utf8)
     }
 }
 
@@ -45,12 +38,7 @@ enum QMPMessage: Sendable {
 
     /// Reads one line; what is none of the three kinds is undecodable.
     init(line: [UInt8]) throws(QMPError) {
-        let value: JSONValue
-        do {
-            value = try JSONDecoder().decode(JSONValue.self, from: Data(line))
-        } catch {
-            throw .undecodable("a line that is not JSON", raw: line)
-        }
+        guard let value = JSONParser.parse(line) else { throw .undecodable("a line that is not JSON", raw: line) }
         if value["QMP"]?.object != nil {
             self = .greeting
         } else if let name = value["event"]?.string {

@@ -52,12 +52,17 @@ struct QMPSocket {
     /// Watches the folder that the socket appears in, or while that is missing the nearest one above it.
     private func nearestFolder() throws(SystemCallError) -> FolderWatch {
         var folder = path[...]
+        var missing: Substring?
         while let slash = folder.lastIndex(of: "/") {
             folder = folder[..<slash]
             do {
-                return try FolderWatch(folder.isEmpty ? "/" : String(folder))
+                let watch = try FolderWatch(folder.isEmpty ? "/" : String(folder))
+                // What was missing may have come just before the watch: then it is the one to watch.
+                guard let missing, (try? Descriptor.open(String(missing), .path)) != nil else { return watch }
+                return try nearestFolder()
             } catch {
                 guard error.isMissing, !folder.isEmpty else { throw error }
+                missing = folder
             }
         }
         throw SystemCallError("watch", path, code: ENOENT)

@@ -37,6 +37,12 @@ public final class Simulator: Hypervisor {
         public let port: Port
         /// Whether the guest can only read it.
         public let readOnly: Bool
+
+        /// Describes a device that a VM has.
+        public init(port: Port, readOnly: Bool) {
+            self.port = port
+            self.readOnly = readOnly
+        }
     }
 
     /// Starts a VM with room for `places` devices; one that runs already is replaced.

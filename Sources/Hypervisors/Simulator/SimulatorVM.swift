@@ -26,7 +26,9 @@ final class SimulatorVM: RunningVM {
     }
 
     func attach(_ request: AttachRequest) throws(HypervisorError) {
-        guard case .block(let descriptor) = request.backing else { return }
+        guard case .block(let descriptor) = request.backing else {
+            throw HypervisorError(.unsupported, "VM \(name): \(request.device.name) was not opened to be attached")
+        }
         let copy = try copy(of: descriptor)
         let device = request.device
         try machine.use { content throws(HypervisorError) in

@@ -12,7 +12,7 @@ final class LoopDisk: Sendable {
     /// Makes a disk of `size` bytes.
     init(size: Int = 4 << 20) throws {
         file = NSTemporaryDirectory() + "vmdev-disk-\(UUID().uuidString)"
-        FileManager.default.createFile(atPath: file, contents: nil)
+        try Data().write(to: URL(fileURLWithPath: file))
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
         try handle.truncate(atOffset: UInt64(size))
         try handle.close()

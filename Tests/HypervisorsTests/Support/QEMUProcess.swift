@@ -5,10 +5,10 @@ import Platform
 
 /// A machine that QEMU can be.
 enum Machine: String, CaseIterable, Sendable {
-    case q35, i440fx
+    case q35, i440fx, microvm
 
     /// Its name on QEMU's command line.
-    var argument: String { self == .q35 ? "q35" : "pc" }
+    var argument: String { self == .i440fx ? "pc" : rawValue }
 }
 
 /// A real QEMU that waits before its first instruction; it ends with the last reference.
@@ -20,11 +20,11 @@ final class QEMUProcess: @unchecked Sendable {
     /// Starts QEMU with `ports` free PCI Express ports (q35 only) and more arguments.
     init(
         _ name: String = "work", machine: Machine = .q35, ports: Int = 0, arguments: [String] = [],
-        in folder: TemporaryFolder? = nil, named: Bool = true
+        in folder: TemporaryFolder? = nil, socket: String? = nil, named: Bool = true
     ) throws {
         self.name = try VMName(name)
         self.folder = try folder ?? TemporaryFolder()
-        let socket = self.folder.path + "/\(name).sock"
+        let socket = socket ?? self.folder.path + "/\(name).sock"
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments =
             [
@@ -42,6 +42,14 @@ final class QEMUProcess: @unchecked Sendable {
     deinit { kill() }
 
     var pid: Int32 { process.processIdentifier }
+
+    /// Whether it has ended, by the kernel's word: Foundation hears of it later.
+    var hasEnded: Bool {
+        get throws { try ProcessHandle(pid: pid)?.waitForEnd(until: Deadline(after: .zero)) ?? true }
+    }
+
+    /// Stops it as a bug would: it is there and answers nothing.
+    func hang() { Foundation.kill(pid, SIGSTOP) }
 
     /// The hypervisor that this VM is on.
     var hypervisor: QEMU { folder.qemu }
@@ -71,5 +79,7 @@ final class TemporaryFolder: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     /// QEMU with its sockets in this folder.
-    var qemu: QEMU { QEMU(root: Root(path), socket: VMNamePattern(before: "/", after: ".sock"), timeout: .seconds(20)) }
+    var qemu: QEMU {
+        QEMU(root: Root(path), socket: VMNamePattern(before: "/", after: ".sock"), timeout: .seconds(20))
+    }
 }
