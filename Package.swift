@@ -82,13 +82,15 @@ let package = Package(
             name: "ApplyingTests",
             dependencies: [
                 "Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings",
-                "Systemd", "TestSupport"],
+                "Systemd", "TestSupport",
+            ],
             swiftSettings: testing),
         .testTarget(
             name: "ControlTests",
             dependencies: [
                 "Applying", "Assignments", "Control", "Devices", "HostDevices", "Hypervisors", "Platform",
-                "Settings", "Systemd", "TestSupport"],
+                "Settings", "Systemd", "TestSupport",
+            ],
             swiftSettings: testing),
         .testTarget(
             name: "SystemTests", dependencies: ["Platform", "vmdev-apply", "vmdevctl"], path: "Tests/System",
