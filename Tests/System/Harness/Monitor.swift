@@ -72,7 +72,8 @@ final class Monitor {
                 return try JSONSerialization.jsonObject(with: line) as? [String: Any] ?? [:]
             }
             let bytes: [UInt8]?
-            do { bytes = try socket.read(upTo: 65_536, until: deadline) } catch { return nil }  // reset: it was killed
+            // A connection that is reset: QEMU was killed.
+            do { bytes = try socket.read(upTo: 65_536, until: deadline) } catch { return nil }
             guard let bytes else { throw Failure("QEMU said nothing more, and is still there") }
             if bytes.isEmpty { return nil }
             rest += bytes
