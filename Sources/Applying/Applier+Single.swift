@@ -39,7 +39,7 @@ extension Applier {
         } catch let failure as LockFolder.Failure {
             return .failed(Problem(failure, assignment, item.device))
         } catch {
-            return .failed(Problem(.unreachable, assignment, "\(assignment.target): \(error)"))
+            return .failed(Problem(.unreachable, assignment, "VM \(assignment.target): \(error)"))
         }
     }
 
@@ -69,14 +69,14 @@ extension Applier {
             reporter.report(
                 Outcome(
                     .detached, target: record.vm,
-                    "\(record.vm): \(record.device.deviceClass) device \(record.device) is detached"))
+                    "VM \(record.vm): \(record.device.deviceClass) device \(record.device) is detached"))
             return nil
         } catch let problem as Problem {
             return problem
         } catch let error as HypervisorError {
             return Problem(error)
         } catch {
-            return Problem(.unreachable, nil, "\(record.vm): \(error)")
+            return Problem(.unreachable, nil, "VM \(record.vm): \(error)")
         }
     }
 
@@ -84,6 +84,7 @@ extension Applier {
         reporter.report(
             Outcome(
                 kind, target: item.assignment.target, assignment: item.assignment, device: item.device,
-                "\(item.assignment.target): \(item.device.deviceClass) device \(item.device.reference) \(words)"))
+                "VM \(item.assignment.target): \(item.device.deviceClass) device \(item.device.reference) \(words)")
+        )
     }
 }

@@ -81,8 +81,8 @@ public struct Applier: Sendable {
         let count = resolution.items.count
         reporter.report(
             status == .success
-                ? Outcome(.complete, target: target, "\(target): would start with \(devices(count))")
-                : Outcome(.startRefused, target: target, "\(target): would not start, because of the above"))
+                ? Outcome(.complete, target: target, "VM \(target): would start with \(devices(count))")
+                : Outcome(.startRefused, target: target, "VM \(target): would not start, because of the above"))
         return status
     }
 
@@ -90,19 +90,20 @@ public struct Applier: Sendable {
     public func release(_ target: VMName) -> Sysexit {
         let held: [LockRecord]
         do { held = try locks.live().filter { $0.vm == target } } catch {
-            return refuse(target, [Problem(.configuration, nil, "\(target): the locks cannot be read: \(error)")])
+            return refuse(
+                target, [Problem(.configuration, nil, "VM \(target): the locks cannot be read: \(error)")])
         }
         for record in held {
             reporter.report(
                 Outcome(
                     .stillHeld, target: target,
                     """
-                    \(target): \(record.device.deviceClass) device \(record.device) is still held by a process of the \
+                    VM \(target): \(record.device.deviceClass) device \(record.device) is still held by a process of the \
                     VM; it is free when that has ended
                     """))
         }
         if held.isEmpty {
-            reporter.report(Outcome(.released, target: target, "\(target): has ended, its devices are free"))
+            reporter.report(Outcome(.released, target: target, "VM \(target): has ended, its devices are free"))
         }
         return .success
     }
@@ -128,11 +129,11 @@ public struct Applier: Sendable {
             if let lock = try LockFile.take("\(folder)/\(target)", until: Deadline(after: timeout)) { return lock }
         } catch {
             throw Problem(
-                error.isPermission ? .permission : .configuration, nil, "\(target): \(error)",
+                error.isPermission ? .permission : .configuration, nil, "VM \(target): \(error)",
                 remedy: error.isPermission ? "Run as root." : "See that /run/vmdev can be written.")
         }
         throw Problem(
-            .busy, nil, "\(target): another vmdev-apply or vmdevctl works on this VM and does not end",
+            .busy, nil, "VM \(target): another vmdev-apply or vmdevctl works on this VM and does not end",
             remedy: "Look for it with: fuser -v \(folder)/\(target)")
     }
 
@@ -150,7 +151,7 @@ public struct Applier: Sendable {
             Outcome(
                 .followed, target: item.assignment.target, assignment: item.assignment, device: device,
                 """
-                \(item.assignment.target): \(device.deviceClass) device \(item.assignment.device) has moved from port \
+                VM \(item.assignment.target): \(device.deviceClass) device \(item.assignment.device) has moved from port \
                 \(from) to \(device.port); it is followed there
                 """))
     }

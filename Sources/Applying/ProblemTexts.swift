@@ -100,7 +100,7 @@ extension Problem {
     static func subject(_ assignment: Assignment) -> String {
         let wanted = assignment.device
         let place = wanted.port.map { "\(wanted.source):\($0)" } ?? wanted.description
-        return "\(assignment.target): \(wanted.deviceClass) device \(place)"
+        return "VM \(assignment.target): \(wanted.deviceClass) device \(place)"
     }
 
     private static func expectation(_ wanted: DeviceReference) -> String {

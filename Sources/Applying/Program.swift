@@ -33,7 +33,7 @@ public struct Program: Sendable {
             settings = try Settings(root: root)
         } catch {
             reporter.report(
-                Outcome(.failed, target: target, reason: .configuration, "\(target): \(error)"))
+                Outcome(.failed, target: target, reason: .configuration, "VM \(target): \(error)"))
             return .configuration
         }
         for warning in settings.warnings {

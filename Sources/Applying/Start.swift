@@ -34,7 +34,7 @@ struct Start {
         }
         if case .ended = state {
             problems.append(
-                Problem(.wrongState, nil, "\(target): the VM is \(state), nothing can be attached"))
+                Problem(.wrongState, nil, "VM \(target) is \(state), nothing can be attached"))
             return isStart ? refuseStart([]) : leaveAlone([], [])
         }
 
@@ -91,8 +91,8 @@ struct Start {
         let count = applier.devices(already.count + attached.count) + without
         applier.reporter.report(
             state == .notStarted
-                ? Outcome(.started, target: target, "\(target): starts with \(count)")
-                : Outcome(.complete, target: target, "\(target): has \(count)"))
+                ? Outcome(.started, target: target, "VM \(target): starts with \(count)")
+                : Outcome(.complete, target: target, "VM \(target): has \(count)"))
         return .success
     }
 
@@ -106,13 +106,13 @@ struct Start {
             applier.reporter.report(
                 Outcome(
                     .startRefused, target: target,
-                    "\(target): was not started, because of the above; it has not run without its devices"))
+                    "VM \(target): was not started, because of the above; it has not run without its devices"))
         } catch {
             for item in attached.reversed() { try? attaching.detach(item.record) }
             applier.reporter.report(
                 Outcome(
                     .endFailed, target: target, reason: Problem(error).reason,
-                    "\(target): must not run, and could not be ended: \(error). End it by hand."))
+                    "VM \(target): must not run, and could not be ended: \(error). End it by hand."))
         }
         return status
     }
@@ -123,7 +123,7 @@ struct Start {
         applier.reporter.report(
             Outcome(
                 .leftAlone, target: target,
-                "\(target): is up and is left alone, without what is named above; the next start would fail"))
+                "VM \(target): is up and is left alone, without what is named above; the next start would fail"))
         return Sysexit.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
     }
 
@@ -137,7 +137,7 @@ struct Start {
                 applier.reporter.report(
                     Outcome(
                         kind, target: target, assignment: item.assignment, device: device,
-                        "\(target): \(device.deviceClass) device \(device.reference) \(words)\(manner)"))
+                        "VM \(target): \(device.deviceClass) device \(device.reference) \(words)\(manner)"))
             }
         }
     }

@@ -40,7 +40,7 @@ extension Controller {
         }
         if let device, removed.isEmpty {
             throw Failure(
-                "\(target) has no assignment of \(deviceClass) device \(device)",
+                "VM \(target) has no assignment of \(deviceClass) device \(device)",
                 remedy: "'vmdevctl \(deviceClass) list --assignments \(target)' shows those that it has.",
                 status: .unavailable)
         }
@@ -52,10 +52,10 @@ extension Controller {
         try refuseDoubled(assignment)
         do {
             switch try store.add(assignment) {
-            case .added: return "\(assignment.target): \(subject) is assigned (\(assignment.mode))."
-            case .alreadySo: return "\(assignment.target): \(subject) is assigned already (\(assignment.mode))."
+            case .added: return "VM \(assignment.target): \(subject) is assigned (\(assignment.mode))."
+            case .alreadySo: return "VM \(assignment.target): \(subject) is assigned already (\(assignment.mode))."
             case .changed:
-                return "\(assignment.target): the assignment of \(subject) is changed (\(assignment.mode))."
+                return "VM \(assignment.target): the assignment of \(subject) is changed (\(assignment.mode))."
             }
         } catch {
             throw Failure(Problem(error))
@@ -118,7 +118,7 @@ extension Controller {
         }
         guard let double else { return }
         throw Failure(
-            "\(assignment.target) has an assignment of that device already, as \(double.device)",
+            "VM \(assignment.target) has an assignment of that device already, as \(double.device)",
             remedy:
                 "Remove it first: vmdevctl \(double.device.deviceClass) unassign \(double.target) \(double.device).",
             status: .usage)

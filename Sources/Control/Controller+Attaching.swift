@@ -20,7 +20,7 @@ extension Controller {
         case .notRunning(let found):
             guard persistent else {
                 throw Failure(
-                    "\(target) does not run, and only a running VM can be given a device for now",
+                    "VM \(target) does not run, and only a running VM can be given a device for now",
                     remedy: "Start it, or give the device for all its starts: add --persistent.",
                     status: .unreachable)
             }
@@ -59,10 +59,10 @@ extension Controller {
         }
         if let device, attached.isEmpty, removed.isEmpty {
             throw Failure(
-                "\(target) has no \(deviceClass) device \(device), neither attached nor assigned",
+                "VM \(target) has no \(deviceClass) device \(device), neither attached nor assigned",
                 remedy: "'vmdevctl \(deviceClass) list --assignments \(target)' shows those that it has.",
                 status: .unavailable)
         }
-        return removed.map { "\(target): \(deviceClass) device \($0.device) is not assigned any more." }
+        return removed.map { "VM \(target): \(deviceClass) device \($0.device) is not assigned any more." }
     }
 }

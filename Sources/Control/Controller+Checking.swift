@@ -19,7 +19,7 @@ extension Controller {
         for assignment in assignments {
             if let objection = hypervisor.objection(to: assignment.options, of: assignment.device.deviceClass) {
                 problems.append(
-                    "\(assignment.target): \(assignment.device.deviceClass) \(assignment.device): \(objection)")
+                    "VM \(assignment.target): \(assignment.device.deviceClass) \(assignment.device): \(objection)")
             }
         }
         let vms = Set(assignments.map(\.target)).count

@@ -78,7 +78,7 @@ struct UnassignCommand<Tag: ClassTag>: ParsableCommand {
                 try device.map { try reference($0, Tag.self) }, of: Tag.deviceClass, from: try vmName(target))
             for assignment in removed {
                 session.note(
-                    "\(assignment.target): \(Tag.deviceClass) device \(assignment.device) is not assigned any more."
+                    "VM \(assignment.target): \(Tag.deviceClass) device \(assignment.device) is not assigned any more."
                 )
             }
         }
