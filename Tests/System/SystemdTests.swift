@@ -1,0 +1,98 @@
+import Foundation
+import Platform
+import Testing
+
+/// One boot of a container with a real systemd: `work` has a disk that is missing, `media` one that is there.
+private struct Boot {
+    let folder = temporaryPath("container")
+    let disk: LoopDisk
+
+    init() throws {
+        disk = try LoopDisk()
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let table = "work block dom0:\(missingPort) required -\nmedia block dom0:\(disk.port) required -\n"
+        try table.write(toFile: folder + "/assignments", atomically: true, encoding: .utf8)
+
+        let here = packageFolder + "/Tests/System/Container"
+        let root = try Child(here + "/make-container", [packageFolder + "/.build/container"])
+            .finish(within: .seconds(600))
+        guard root.status == 0 else { throw Failure("there is no container: \(root)") }
+        // The programs are from the debug build, so they need the toolchain's libraries.
+        let libraries = try loadedLibraryFolder("libswiftCore.so")
+        let outcome = try Child(
+            "systemd-nspawn",
+            [
+                "--quiet", "--register=no", "--keep-unit", "--volatile=overlay", "--console=pipe",
+                "--directory=" + root.output.trimmingCharacters(in: .newlines),
+                "--bind=\(folder):/result", "--bind=\(disk.path)", "--bind-ro=\(packageFolder)/units:/units",
+                "--bind-ro=\(program("vmdev-apply")):/usr/lib/vmdev/vmdev-apply", "--bind-ro=\(libraries)",
+                "--bind-ro=\(here)/story:/story",
+                "--bind-ro=\(here)/story.service:/etc/systemd/system/story.service",
+                "--boot", "systemd.unit=story.service",
+            ]
+        ).finish(within: .seconds(180))
+        guard access("end") else {
+            throw Failure("the container did not come to its end: \(outcome)\(read("log"))")
+        }
+    }
+
+    func read(_ name: String) -> String {
+        (try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)) ?? ""
+    }
+
+    /// The journal's entries with that text in their message.
+    func entries(of vm: String, containing text: String) -> [[String: String]] {
+        read("\(vm).journal").split(separator: "\n").compactMap { line in
+            let entry = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String]
+            return entry?["MESSAGE"]?.contains(text) == true ? entry : nil
+        }
+    }
+
+    private func access(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(folder)/\(name)") }
+}
+
+/// Where a shared library that this process uses lies.
+private func loadedLibraryFolder(_ name: String) throws -> String {
+    let maps = String(decoding: try contents(of: "/proc/self/maps"), as: UTF8.self)
+    guard let line = maps.split(separator: "\n").first(where: { $0.hasSuffix("/" + name) }),
+        let slash = line.firstIndex(of: "/")
+    else { throw Failure("\(name) is not loaded") }
+    return (String(line[slash...]) as NSString).deletingLastPathComponent
+}
+
+@Suite(
+    "Under systemd",
+    needs(
+        Requirement.wholeHost, Requirement.command("systemd-nspawn", of: "systemd-container"),
+        Requirement.command("mmdebstrap", of: "mmdebstrap")))
+struct SystemdTests {
+    @Test("systemctl start fails for a missing disk and succeeds for one that is there, and the journal says which")
+    func story() throws {
+        let boot = try Boot()
+        defer { try? FileManager.default.removeItem(atPath: boot.folder) }
+
+        // The refused VM.
+        #expect(boot.read("work.start-status") == "1\n", "\(boot.read("work.start"))")
+        #expect(boot.read("work.show").contains("ActiveState=failed"))
+        #expect(boot.read("work.show").contains("MainPID=0\n"), "QEMU is gone")
+        #expect(boot.read("work.status").contains("status=69/UNAVAILABLE"), "\(boot.read("work.status"))")
+        let refusals = boot.entries(of: "work", containing: "dom0:\(missingPort)")
+        #expect(refusals.count == 1)
+        let entry = refusals.first ?? [:]
+        #expect(entry["VMDEV_TARGET"] == "work")
+        #expect(entry["VMDEV_CLASS"] == "block")
+        #expect(entry["VMDEV_SOURCE"] == "dom0")
+        #expect(entry["VMDEV_PORT"] == missingPort)
+        #expect(entry["VMDEV_REASON"]?.isEmpty == false)
+        #expect(entry["MESSAGE_ID"]?.count == 32)
+        #expect(entry["PRIORITY"] == "3")
+        #expect(entry["_SYSTEMD_UNIT"] == "qemu@work.service")
+
+        // The one that starts, and is stopped.
+        #expect(boot.read("media.start-status") == "0\n", "\(boot.read("media.status"))")
+        #expect(boot.read("media.show").contains("ActiveState=active"))
+        #expect(!boot.entries(of: "media", containing: "dom0:\(boot.disk.port)").isEmpty)
+        #expect(boot.read("media.stopped").contains("ActiveState=inactive"))
+        #expect(boot.read("media.stopped").contains("Result=success"))
+    }
+}
