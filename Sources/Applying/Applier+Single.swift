@@ -55,6 +55,7 @@ extension Applier {
             return .failed(
                 failed.first ?? Problem(.notVerified, item.assignment, "\(item.device.name) did not arrive"))
         }
+        for caution in item.device.cautions { report(caution, of: item) }
         report(item, .attached, "is attached")
         return .attached(item.device)
     }
@@ -65,6 +66,10 @@ extension Applier {
             let vm = try connect(to: record.vm, waiting: false)
             let lock = try lockVM(record.vm)
             try Attaching(vm: vm, sources: sources, locks: locks, timeout: timeout).detach(record)
+            if let port = record.device.port {
+                try sources.first { $0.name == record.device.source }?
+                    .giveBack(port, of: record.device.deviceClass, from: record.vm)
+            }
             lock.release()
             reporter.report(
                 Outcome(
@@ -75,6 +80,8 @@ extension Applier {
             return problem
         } catch let error as HypervisorError {
             return Problem(error)
+        } catch let error as SourceError {
+            return Problem(.notGivenBack, nil, error.message, remedy: error.remedy ?? "")
         } catch {
             return Problem(.unreachable, nil, "VM \(record.vm): \(error)")
         }

@@ -75,7 +75,10 @@ public struct Applier: Sendable {
         let (assignments, tableProblems) = read(target)
         let resolution = resolve(assignments)
         for problem in tableProblems + resolution.problems { report(problem, target) }
-        for item in resolution.items { reportFollowed(item) }
+        for item in resolution.items {
+            reportFollowed(item)
+            for caution in item.device.cautions { report(caution, of: item) }
+        }
         let problems = (tableProblems + resolution.problems).filter { !$0.isTolerable }
         let status = Sysexit.first(of: problems.map(\.reason.status))
         let count = resolution.items.count
@@ -102,10 +105,34 @@ public struct Applier: Sendable {
                     VM; it is free when that has ended
                     """))
         }
-        if held.isEmpty {
+        let isGivenBack = giveBackAll(from: target)
+        if held.isEmpty && isGivenBack {
             reporter.report(Outcome(.released, target: target, "VM \(target): has ended, its devices are free"))
         }
-        return .success
+        return isGivenBack ? .success : .refused
+    }
+
+    /// Gives the host back what it was without for the VM's sake; answers whether all of it could be.
+    @discardableResult
+    func giveBackAll(from target: VMName) -> Bool {
+        var isComplete = true
+        for source in sources {
+            do {
+                for device in try source.giveBackAll(from: target) {
+                    reporter.report(
+                        Outcome(
+                            .givenBack, target: target,
+                            "VM \(target): \(device.deviceClass) device \(device) is back with the host's driver"))
+                }
+            } catch {
+                isComplete = false
+                reporter.report(
+                    Outcome(
+                        .failed, target: target, reason: .notGivenBack,
+                        sentences("VM \(target): \(error.message)", error.remedy)))
+            }
+        }
+        return isComplete
     }
 
     func read(_ target: VMName) -> ([Assignment], [Problem]) {
@@ -142,6 +169,14 @@ public struct Applier: Sendable {
             Outcome(
                 problem.isTolerable ? .skipped : .failed, target: target, assignment: problem.assignment,
                 device: device, reason: problem.reason, problem.text))
+    }
+
+    func report(_ caution: String, of item: Resolution.Item) {
+        let (target, device) = (item.assignment.target, item.device)
+        reporter.report(
+            Outcome(
+                .caution, target: target, assignment: item.assignment, device: device,
+                "VM \(target): \(device.deviceClass) device \(device.name): \(printable(caution))"))
     }
 
     func reportFollowed(_ item: Resolution.Item) {

@@ -72,7 +72,9 @@ struct Attaching {
 
         let places = try vm.place(prepared.map(\.request))
         for (entry, objection) in zip(prepared, places) {
-            if let objection { problems.append(Problem(objection, entry.item.assignment)) }
+            guard let objection else { continue }
+            problems.append(Problem(objection, entry.item.assignment))
+            problems += giveBack(entry.item)
         }
         let placed = zip(prepared, places).filter { $0.1 == nil }.map(\.0)
         return (placed, problems)
@@ -91,6 +93,7 @@ struct Attaching {
                 let problem = Problem(error, entry.item.assignment)
                 problems.append(problem)
                 if stopAtFailure && !problem.isTolerable { return (attached.map(\.item), problems) }
+                problems += giveBack(entry.item)
             }
         }
         let (verified, failures) = verify(attached)
@@ -103,6 +106,18 @@ struct Attaching {
         for name in HeldLock.names(of: record) { try vm.letGo(name) }
     }
 
+    /// Gives the host back what the claim of a device changed, once the VM does not have it.
+    private func giveBack(_ item: Resolution.Item) -> [Problem] {
+        let device = item.device
+        guard let source = sources.first(where: { $0.name == device.source }) else { return [] }
+        do {
+            try source.giveBack(device.port, of: device.deviceClass, from: item.assignment.target)
+            return []
+        } catch {
+            return [Problem(error, item.assignment)]
+        }
+    }
+
     private func prepare(_ item: Resolution.Item) throws(Problem) -> Prepared {
         let assignment = item.assignment
         guard let source = sources.first(where: { $0.name == item.device.source }) else {
@@ -111,12 +126,13 @@ struct Attaching {
         let held: [HeldLock]
         do { held = try locks.take(item.record) } catch { throw Problem(error, assignment, item.device) }
         do {
-            let node = try source.claim(item.device, readOnly: item.readOnly)
+            let node = try source.claim(
+                item.device, for: assignment.target, readOnly: item.readOnly, options: assignment.options)
             return Prepared(
                 item: item,
                 request: AttachRequest(
-                    device: item.device, options: assignment.options, readOnly: item.readOnly, backing: .block(node)
-                ),
+                    device: item.device, options: assignment.options, readOnly: item.readOnly,
+                    backing: node.map { .open($0) } ?? .byName),
                 locks: held)
         } catch {
             throw Problem(error, assignment)
@@ -158,6 +174,7 @@ struct Attaching {
             problems.append(Problem(failure, entry.item.assignment))
             // The failure is what counts; what does not come off now goes with the VM.
             try? detach(entry.item.record)
+            problems += giveBack(entry.item)
         }
         return (verified, problems)
     }

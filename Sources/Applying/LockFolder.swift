@@ -27,15 +27,17 @@ public struct LockFolder: Sendable {
     public func take(_ record: LockRecord) throws(Failure) -> [HeldLock] {
         try prepare()
         var held: [HeldLock] = []
-        let wanted =
-            record.canonical.beneath.map { ($0, Descriptor.Lock.shared) } + [
-                (record.canonical.key, .exclusive)
-            ]
-        for (key, lock) in wanted.sorted(by: { $0.0 < $1.0 }) {
+        for (key, lock) in record.locks {
             do {
                 let file = try open(key, [.readWrite, .create, .noFollow])
-                guard try file.tryLock(lock) else { throw Failure.taken(try holders(of: record.canonical)) }
-                if lock == .exclusive { try file.replaceContents(with: Array(record.text.utf8)) }
+                guard try file.tryLock(lock) else {
+                    let holders = try holders(of: record.canonical)
+                    // A group that this VM has already is kept by the lock of its other device.
+                    let isOurs = !holders.isEmpty && holders.allSatisfy { $0.vm == record.vm }
+                    if isOurs && record.canonical.alone.contains(key) { continue }
+                    throw Failure.taken(holders)
+                }
+                if key == record.file { try file.replaceContents(with: Array(record.text.utf8)) }
                 held.append(HeldLock(name: HeldLock.name(of: record.id, key: key), descriptor: file))
             } catch let error as SystemCallError {
                 throw .system(error)
@@ -52,10 +54,10 @@ public struct LockFolder: Sendable {
     public func holders(of canonical: CanonicalDevice) throws(Failure) -> [LockRecord] {
         // The usual case, nobody, costs one look at the device's own file and those beneath it, not at all files.
         var isFree = true
-        for (key, wanted) in [(canonical.key, Descriptor.Lock.exclusive)] + canonical.beneath.map({ ($0, .shared) })
-        {
-            if try obstacle(key, to: wanted) != .none { isFree = false }
-        }
+        let wanted =
+            ([canonical.key] + canonical.alone).map { ($0, Descriptor.Lock.exclusive) }
+            + canonical.beneath.map { ($0, .shared) }
+        for (key, lock) in wanted where try obstacle(key, to: lock) != .none { isFree = false }
         return isFree ? [] : try live().filter { $0.canonical.conflicts(with: canonical) }
     }
 
@@ -78,7 +80,8 @@ public struct LockFolder: Sendable {
         let file = try open(key, [.noFollow])
         // Where others only share the file, the text in it is of somebody who had it alone before.
         guard try file.obstacle(to: .shared) == .exclusive else { return nil }
-        return try record(in: file)
+        let record = try record(in: file)
+        return record?.file == key ? record : nil
     }
 
     private func record(in file: Descriptor) throws(SystemCallError) -> LockRecord? {
@@ -112,7 +115,7 @@ public struct HeldLock: Sendable {
 
     /// The names under which a VM holds the locks of an attachment.
     public static func names(of record: LockRecord) -> [String] {
-        (record.canonical.beneath + [record.canonical.key]).map { name(of: record.id, key: $0) }
+        record.locks.map { name(of: record.id, key: $0.key) }
     }
 
     static func name(of id: AttachmentID, key: String) -> String { "\(id).lock.\(key)" }

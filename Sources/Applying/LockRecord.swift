@@ -1,5 +1,6 @@
 public import Devices
 public import Hypervisors
+internal import Platform
 
 /// What a lock file says of its holder, so that nobody has to ask a monitor who has a device.
 public struct LockRecord: Hashable, Sendable {
@@ -35,6 +36,16 @@ public struct LockRecord: Hashable, Sendable {
         canonical == other.canonical && sequence == other.sequence
     }
 
+    /// The lock file that has the text: the device's own, or, for a device that VMs may share, one of this VM.
+    var file: String { device.deviceClass.isShareable ? "\(canonical.key).of.\(vm)" : canonical.key }
+
+    /// What is locked and how, in the order in which every transaction does it.
+    var locks: [(key: String, lock: Descriptor.Lock)] {
+        let shared = canonical.beneath + (device.deviceClass.isShareable ? [canonical.key] : [])
+        let exclusive = canonical.alone + [file]
+        return (shared.map { ($0, .shared) } + exclusive.map { ($0, .exclusive) }).sorted { $0.key < $1.key }
+    }
+
     /// The longest text of a record, in bytes.
     static let maximumSize = 16_384
 
@@ -44,6 +55,7 @@ public struct LockRecord: Hashable, Sendable {
             "vm=\(vm)", "class=\(device.deviceClass)", "device=\(device)", "id=\(id)", "key=\(canonical.key)",
         ]
         if let sequence { lines.append("sequence=\(sequence)") }
+        lines += canonical.alone.map { "alone=\($0)" }
         lines += canonical.beneath.map { "beneath=\($0)" }
         lines += options.entries.map { "option=\($0.key)=\($0.value)" }
         return lines.joined(separator: "\n") + "\n"
@@ -52,12 +64,14 @@ public struct LockRecord: Hashable, Sendable {
     /// Reads a record back; nil when it is not one of ours, or only half written.
     init?(parsing text: String) {
         var fields: [String: String] = [:]
+        var alone: [String] = []
         var beneath: [String] = []
         var options: [(key: String, value: String)] = []
         guard text.hasSuffix("\n") else { return nil }
         for line in text.split(separator: "\n") {
             guard let (key, value) = try? DeviceOptions.pair(parsing: line) else { return nil }
             switch key {
+            case "alone": alone.append(value)
             case "beneath": beneath.append(value)
             case "option":
                 guard let option = try? DeviceOptions.pair(parsing: value) else { return nil }
@@ -73,7 +87,7 @@ public struct LockRecord: Hashable, Sendable {
         else { return nil }
         self.init(
             vm: vm, device: device, id: id, options: checked,
-            canonical: CanonicalDevice(key: key, beneath: beneath),
+            canonical: CanonicalDevice(key: key, alone: alone, beneath: beneath),
             sequence: fields["sequence"].flatMap(UInt64.init))
     }
 }

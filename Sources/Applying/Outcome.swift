@@ -57,6 +57,10 @@ public struct Outcome: Equatable, Sendable {
         case released
         /// The VM has gone, and something still holds one of its devices.
         case stillHeld
+        /// A device came back to the driver of the host that had it before.
+        case givenBack
+        /// Something about a device that is worth knowing before it is missed.
+        case caution
         /// Something in vmdev.conf is not understood, and ignored.
         case settingIgnored
 
@@ -76,6 +80,8 @@ public struct Outcome: Equatable, Sendable {
             case .leftAlone: MessageID(0x05aebebb9aa141f1, 0xa213abb3e473cf27)
             case .released: MessageID(0x712deadded564d2c, 0xacb31e5c8078e044)
             case .stillHeld: MessageID(0x7f0c1d7b6a944f0c, 0x9c5a0b8cbb2f1e63)
+            case .givenBack: MessageID(0x2c8f_0d6e_b1a7_4f53, 0x9e44_6a0f_d2b7_1c85)
+            case .caution: MessageID(0x6d1b_93e0_47ac_4c2e, 0xb8f1_0e5d_37a9_64f2)
             case .settingIgnored: MessageID(0xb5b0f7d3f6c54a9c, 0x8e8b1d7b6f1f0a52)
             }
         }
@@ -84,9 +90,9 @@ public struct Outcome: Equatable, Sendable {
         public var severity: JournalEntry.Priority {
             switch self {
             case .failed, .endFailed: .error
-            case .skipped, .followed, .leftAlone, .stillHeld, .settingIgnored: .warning
+            case .skipped, .followed, .leftAlone, .stillHeld, .settingIgnored, .caution: .warning
             case .startRefused: .notice
-            case .attached, .alreadyAttached, .detached, .started, .complete, .released: .info
+            case .attached, .alreadyAttached, .detached, .started, .complete, .released, .givenBack: .info
             }
         }
     }

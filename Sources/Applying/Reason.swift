@@ -46,6 +46,8 @@ public enum Reason: String, Sendable, CaseIterable {
     case wrongState = "wrong-state"
     /// Another program of ours works on the same VM and does not end.
     case busy
+    /// The host did not get back what a VM had.
+    case notGivenBack = "not-given-back"
     /// We may not.
     case permission
 
@@ -58,7 +60,7 @@ public enum Reason: String, Sendable, CaseIterable {
         case .usedByHost, .taken: .taken
         case .overlap, .optionUnsupported, .tableWrong: .tableWrong
         case .tableUnreadable, .configuration, .noRoom, .wrongVM: .configuration
-        case .refused, .notVerified, .notUnderstood: .refused
+        case .refused, .notVerified, .notUnderstood, .notGivenBack: .refused
         case .notRunning, .unreachable, .wrongState, .busy: .unreachable
         case .permission: .permission
         }

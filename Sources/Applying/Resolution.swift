@@ -83,10 +83,14 @@ public struct Resolution: Sendable {
         if device.block?.isReadOnly == true, assignment.options.readOnly == false {
             throw .readOnly(assignment, device)
         }
-        guard !device.deviceClass.isShareable else { return }
         let holders: [LockRecord]
         do { holders = try locks.holders(of: device.canonical) } catch { throw Problem(error, assignment, device) }
-        let others = holders.filter { $0.vm != assignment.target || $0.canonical.key != device.canonical.key }
+        let others = holders.filter { holder in
+            if device.deviceClass.isShareable && holder.device.deviceClass.isShareable { return false }
+            if holder.vm != assignment.target { return true }
+            // The VM itself may have the device, or another one of its group, but no part of it.
+            return holder.canonical.key != device.canonical.key && holder.canonical.overlaps(device.canonical)
+        }
         guard others.isEmpty else { throw .taken(assignment, device, by: others) }
     }
 
@@ -114,7 +118,7 @@ public struct Resolution: Sendable {
         var kept: [Item] = []
         for item in items {
             let clash = kept.first {
-                !item.device.deviceClass.isShareable && $0.device.canonical.conflicts(with: item.device.canonical)
+                $0.device.canonical.overlaps(item.device.canonical)
             }
             if let clash {
                 problems.append(.overlap(item.assignment, item.device, clash.device))

@@ -103,6 +103,7 @@ struct Start {
         let status = Sysexit.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
         do {
             try vm.end()
+            applier.giveBackAll(from: target)
             applier.reporter.report(
                 Outcome(
                     .startRefused, target: target,
@@ -134,6 +135,9 @@ struct Start {
             for item in items {
                 let device = item.device
                 let manner = item.readOnly ? ", read-only" : ""
+                for caution in kind == .attached ? device.cautions : [] {
+                    applier.report(caution, of: item)
+                }
                 applier.reporter.report(
                     Outcome(
                         kind, target: target, assignment: item.assignment, device: device,

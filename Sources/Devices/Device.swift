@@ -14,6 +14,8 @@ public struct Device: Hashable, Sendable {
     public let canonical: CanonicalDevice
     /// Who uses it on the source itself; none when it is free.
     public let uses: [Use]
+    /// What to think of before it is given away, such as the console's keyboard; half sentences.
+    public let cautions: [String]
     /// What only devices of its class have.
     public let details: Details
 
@@ -21,8 +23,68 @@ public struct Device: Hashable, Sendable {
     public enum Details: Hashable, Sendable {
         /// A disk, partition or volume.
         case block(Block)
+        /// What hangs on a USB port.
+        case usb(USB)
+        /// A function of a PCI device.
+        case pci(PCI)
+        /// A capture device of a sound card.
+        case mic(Mic)
         /// Nothing more.
         case plain
+    }
+
+    /// What a USB device has.
+    public struct USB: Hashable, Sendable {
+        /// Its node, below the root's /dev ("/dev/bus/usb/001/004").
+        public let node: String
+        /// The number that the kernel gave it on its bus, 1 to 127; another one after each plug.
+        public let address: Int
+        /// Its major and minor number.
+        public let number: Number
+
+        /// Describes a USB device.
+        public init(node: String, address: Int, number: Number) {
+            self.node = node
+            self.address = address
+            self.number = number
+        }
+    }
+
+    /// What a function of a PCI device has.
+    public struct PCI: Hashable, Sendable {
+        /// Its full address ("0000:00:1f.2").
+        public let address: String
+        /// The host's driver that has it; nil when none has.
+        public let driver: String?
+        /// The number of its IOMMU group; nil where there is no IOMMU.
+        public let group: Int?
+        /// The other functions of its group that some driver of the host has, each with the driver's name.
+        public let companions: [String]
+        /// Whether the kernel can reset it by itself.
+        public let canReset: Bool
+
+        /// Describes a function.
+        public init(address: String, driver: String?, group: Int?, companions: [String], canReset: Bool) {
+            self.address = address
+            self.driver = driver
+            self.group = group
+            self.companions = companions
+            self.canReset = canReset
+        }
+    }
+
+    /// What a capture device has.
+    public struct Mic: Hashable, Sendable {
+        /// The number of the sound card.
+        public let card: Int
+        /// The number of the capture device on it.
+        public let device: Int
+
+        /// Describes a capture device.
+        public init(card: Int, device: Int) {
+            self.card = card
+            self.device = device
+        }
     }
 
     /// What a block device has.
@@ -86,6 +148,8 @@ public struct Device: Hashable, Sendable {
         indirect case part(Port, Use)
         /// The kernel says that it is busy and nothing tells by whom.
         case busy
+        /// Something that the host cannot be without, as half a sentence: "the way to the default gateway".
+        case essential(String)
 
         /// "mounted on /srv".
         public var description: String {
@@ -95,6 +159,7 @@ public struct Device: Hashable, Sendable {
             case .holder(let name): "part of \(printable(name))"
             case .part(let port, let use): "\(port) is \(use)"
             case .busy: "in use by the host's kernel"
+            case .essential(let what): printable(what)
             }
         }
     }
@@ -102,7 +167,7 @@ public struct Device: Hashable, Sendable {
     /// Describes a device.
     public init(
         _ deviceClass: DeviceClass, source: VMName, port: Port, identities: [DeviceIdentity] = [], title: String,
-        canonical: CanonicalDevice, uses: [Use] = [], details: Details = .plain
+        canonical: CanonicalDevice, uses: [Use] = [], cautions: [String] = [], details: Details = .plain
     ) {
         self.deviceClass = deviceClass
         self.source = source
@@ -111,12 +176,28 @@ public struct Device: Hashable, Sendable {
         self.title = printable(title)
         self.canonical = canonical
         self.uses = uses
+        self.cautions = cautions
         self.details = details
     }
 
     /// What only a block device has; nil for the others.
     public var block: Block? {
         if case .block(let block) = details { block } else { nil }
+    }
+
+    /// What only a USB device has; nil for the others.
+    public var usb: USB? {
+        if case .usb(let usb) = details { usb } else { nil }
+    }
+
+    /// What only a PCI device has; nil for the others.
+    public var pci: PCI? {
+        if case .pci(let pci) = details { pci } else { nil }
+    }
+
+    /// What only a capture device has; nil for the others.
+    public var mic: Mic? {
+        if case .mic(let mic) = details { mic } else { nil }
     }
 
     /// How the CLI stores it: port and identity where it has one.

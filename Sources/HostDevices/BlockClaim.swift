@@ -1,13 +1,15 @@
 internal import CLinux
 public import Devices
 internal import Glibc
-public import Platform
+internal import Platform
 
-extension HostSource {
+extension HostBlockDevices {
     /// Opens a block device with O_EXCL: the kernel refuses it while anything of the host has the device, its disk or a
     /// part of it, and afterwards refuses the host for as long as the descriptor lives, in whatever process.
-    public func claim(_ device: Device, readOnly: Bool) throws(SourceError) -> Descriptor {
-        guard let block = device.block, device.source == name else {
+    func claim(
+        _ device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions
+    ) throws(SourceError) -> Descriptor? {
+        guard let block = device.block else {
             throw SourceError(.unreadable, "\(device.name) is not a block device of this host")
         }
         let descriptor: Descriptor
@@ -114,7 +116,7 @@ extension HostSource {
     }
 
     private func gone(_ device: Device) -> SourceError {
-        let why = absence(of: device.port, in: device.deviceClass).map { ": \($0)" } ?? ""
+        let why = absence(of: device.port).map { ": \($0)" } ?? ""
         return SourceError(.gone, "\(device.name) has gone\(why)", remedy: "Plug it in again.")
     }
 
@@ -131,6 +133,7 @@ extension Device.Use {
         case .swap: "Stop swapping to it (swapoff \(node))."
         case .holder(let name): "Stop \(name) first."
         case .part(let port, let use): use.remedy(for: "/dev/\(port)")
+        case .essential: "Leave it to the host, or give the host another one first."
         case .busy: "Find out who has it open (fuser -v \(node)) and stop that."
         }
     }

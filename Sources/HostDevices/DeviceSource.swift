@@ -15,9 +15,18 @@ public protocol DeviceSource: Sendable {
     /// The same for several references, all answered from one look at the source; in their order.
     func candidates(for references: [DeviceReference]) throws(SourceError) -> [[Device]]
 
-    /// Opens the device for a VM, claims it against the rest of the host for as long as the descriptor lives, and makes
-    /// sure on the open descriptor that it is still the very device.
-    func claim(_ device: Device, readOnly: Bool) throws(SourceError) -> Descriptor
+    /// Makes the device ready for a VM and claims it against the rest of the host, and makes sure that it is still the
+    /// very device. Answers the open node, whose claim lasts as long as it is open anywhere; nil for a device that is
+    /// handed over by its name. What fails leaves nothing behind.
+    func claim(_ device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions) throws(SourceError)
+        -> Descriptor?
+
+    /// Gives the host back what `claim` changed for that VM, once the VM has the device no more: its driver. A device
+    /// that was not changed is no error.
+    func giveBack(_ port: Port, of deviceClass: DeviceClass, from vm: VMName) throws(SourceError)
+
+    /// The same for all that was changed for a VM that has ended; answers the devices that were given back.
+    func giveBackAll(from vm: VMName) throws(SourceError) -> [DeviceReference]
 
     /// Why nothing is in that port, when the source knows ("/dev/loop0 exists but has no backing file"); nil otherwise.
     func absence(of port: Port, in deviceClass: DeviceClass) -> String?

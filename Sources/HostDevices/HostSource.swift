@@ -1,21 +1,16 @@
 public import Devices
 public import Platform
-internal import Systemd
 
-/// The devices of this host. Block devices for now; the other classes have none.
+/// The devices of this host.
 public struct HostSource: DeviceSource {
-    /// Where /run and /dev are; /sys too, but for what libsystemd reads, which knows only the kernel's own.
-    let root: Root
-
-    /// How long a claim waits for one who has the device for no reason that is known.
-    let patience: Duration
+    private let classes: [DeviceClass: any HostClass]
 
     /// The devices of the host at `root`.
     public init(root: Root) { self.init(root: root, patience: .milliseconds(500)) }
 
+    /// `patience` is how long a claim waits for one who has the device for no reason that is known.
     init(root: Root, patience: Duration) {
-        self.root = root
-        self.patience = patience
+        classes = [.block: HostBlockDevices(root: root, patience: patience)]
     }
 
     /// `dom0`.
@@ -23,7 +18,7 @@ public struct HostSource: DeviceSource {
 
     /// All devices of a class, in the order of their ports.
     public func devices(of deviceClass: DeviceClass) throws(SourceError) -> [Device] {
-        deviceClass == .block ? try all(look()) : []
+        try classes[deviceClass]?.devices() ?? []
     }
 
     /// The device in the port, when there is one and nothing is said of another; else all.
@@ -31,84 +26,51 @@ public struct HostSource: DeviceSource {
         try candidates(for: [reference]).first ?? []
     }
 
-    /// The tables of the host's uses are read once, and all devices are listed once at most.
+    /// Each class is looked at once.
     public func candidates(for references: [DeviceReference]) throws(SourceError) -> [[Device]] {
-        let look = try look()
-        var listed: [Device]?
-        var found: [[Device]] = []
-        for reference in references {
-            guard reference.deviceClass == .block, reference.source == name else {
-                found.append([])
-                continue
+        var found = references.map { _ in [Device]() }
+        for (deviceClass, inventory) in classes {
+            let indices = references.indices.filter {
+                references[$0].deviceClass == deviceClass && references[$0].source == name
             }
-            if let settled = try settled(reference, look) {
-                found.append(settled)
-                continue
-            }
-            if listed == nil { listed = try all(look) }
-            found.append(listed ?? [])
+            guard !indices.isEmpty else { continue }
+            let answers = try inventory.candidates(for: indices.map { references[$0] })
+            for (index, answer) in zip(indices, answers) { found[index] = answer }
         }
         return found
     }
 
     /// What is known of a port in which there is no device.
     public func absence(of port: Port, in deviceClass: DeviceClass) -> String? {
-        guard deviceClass == .block, let device = (try? find(port)) ?? nil, let folder = folder(of: device)
-        else { return nil }
-        if let unfit = folder.unfit { return unfit }
-        return udevRuns && !device.isInitialized ? "udev has not finished with \(folder.node) yet" : nil
+        classes[deviceClass]?.absence(of: port)
     }
 
-    /// Where udev does not run, its database is empty or left over from another time.
-    private var udevRuns: Bool { (try? Descriptor.open(root.path("/run/udev/control"), [.path])) != nil }
-
-    /// Finds the device of a port; `_` in a port may stand for the `!` of a kernel name.
-    private func find(_ port: Port) throws(SourceError) -> SystemDevice? {
-        let name = port.description
-        do throws(SystemCallError) {
-            if let device = try SystemDevice.named(name, in: "block") { return device }
-            guard name.contains("_") else { return nil }
-            return try SystemDevice.named(String(name.map { $0 == "_" ? "!" : $0 }), in: "block")
-        } catch {
-            throw SourceError(error)
+    /// By the device's class.
+    public func claim(
+        _ device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions
+    ) throws(SourceError) -> Descriptor? {
+        guard device.source == name, let inventory = classes[device.deviceClass] else {
+            throw SourceError(
+                .unreadable, "\(device.name) is not a \(device.deviceClass) device that this host gives")
         }
+        return try inventory.claim(device, for: vm, readOnly: readOnly, options: options)
     }
 
-    /// What the port alone says of a reference; nil when all devices have to be looked at.
-    private func settled(_ reference: DeviceReference, _ look: Look) throws(SourceError) -> [Device]? {
-        guard let port = reference.port else { return nil }
-        let inPort = try find(port).flatMap { device($0, look) }
-        guard let identity = reference.identity else { return inPort.map { [$0] } ?? [] }
-        guard let inPort, inPort.identities.contains(identity) else { return nil }
-        return [inPort]
+    /// By the port's class.
+    public func giveBack(_ port: Port, of deviceClass: DeviceClass, from vm: VMName) throws(SourceError) {
+        try classes[deviceClass]?.giveBack(port, from: vm)
     }
 
-    private func all(_ look: Look) throws(SourceError) -> [Device] {
-        do throws(SystemCallError) {
-            return try DeviceEnumeration(subsystem: "block").devices
-                .compactMap { device($0, look) }.sorted { $0.port < $1.port }
-        } catch {
-            throw SourceError(error)
+    /// Of all classes; one that fails does not keep the others.
+    public func giveBackAll(from vm: VMName) throws(SourceError) -> [DeviceReference] {
+        var given: [DeviceReference] = []
+        var failure: SourceError?
+        for inventory in classes.values {
+            do throws(SourceError) { given += try inventory.giveBackAll(from: vm) } catch {
+                failure = failure ?? error
+            }
         }
-    }
-
-    /// What is the same for all devices at one moment.
-    private struct Look {
-        let inventory: BlockInventory
-        let udevRuns: Bool
-    }
-
-    private func look() throws(SourceError) -> Look {
-        Look(inventory: BlockInventory(root: root, usage: try HostUsage(root: root)), udevRuns: udevRuns)
-    }
-
-    /// While udev works on a device it is not there yet: it has no identities by which to know it.
-    private func device(_ device: SystemDevice, _ look: Look) -> Device? {
-        guard let folder = folder(of: device), !look.udevRuns || device.isInitialized else { return nil }
-        return look.inventory.device(folder, udev: look.udevRuns ? UdevRecord(device) : UdevRecord())
-    }
-
-    private func folder(of device: SystemDevice) -> BlockFolder? {
-        device.syspath.map { BlockFolder(path: root.path($0)) }
+        if let failure { throw failure }
+        return given
     }
 }

@@ -37,8 +37,10 @@ public struct AttachRequest: Sendable {
 
     /// How the VM gets at the device.
     public enum Backing: Sendable {
-        /// An open block device node.
-        case block(Descriptor)
+        /// An open node: of a block device with our claim on it, or of a USB device.
+        case open(Descriptor)
+        /// By what `device` says: a PCI function that we bound for the VM, a capture device.
+        case byName
         /// Nothing more is needed: the VM has it, and it is only to be verified.
         case alreadyThere
     }

@@ -87,4 +87,41 @@ struct ExclusionTests {
         #expect(try host.apply("work", on: .byHand, "work dom0:sda required") != .success)
         #expect(!host.reporter.kinds.contains(.alreadyAttached))
     }
+
+    @Test("An IOMMU group is one VM's as a whole, and that VM may have several devices of it")
+    func group() throws {
+        func function(_ port: String, key: String? = nil) throws -> Device {
+            Device(
+                .block, source: .host, port: try Port(port, of: .block), title: port,
+                canonical: CanonicalDevice(key: "pci-\(port)", alone: ["iommu-5"], beneath: ["root"]))
+        }
+        host.source.set([try function("fa"), try function("fb"), try disk("sda")])
+        #expect(try host.apply("work", "work dom0:fa required", "work dom0:fb required") == .success)
+        #expect(try host.apply("media", "media dom0:fb required") == .taken)
+        host.simulator.crash(work)
+        host.simulator.add(work)
+        host.simulator.add(media)
+        #expect(try host.apply("media", "media dom0:fb required") == .success)
+        #expect(try host.apply("work", "work dom0:fa required") == .taken)
+        let text = try #require(host.reporter.texts(.failed).last)
+        #expect(text.contains("taken by VM media, which has block device dom0:fb"))
+    }
+
+    @Test("A microphone may be in two running VMs, and the list says in which; its sound card may not")
+    func microphone() throws {
+        let mic = Device(
+            .mic, source: .host, port: try Port("mic", of: .mic), title: "mic",
+            canonical: CanonicalDevice(key: "mic-0-0", beneath: ["block-card"]))
+        host.source.set([mic, try disk("card")])
+        for vm in [work, media] {
+            host.store.set([
+                try Assignment(target: vm, device: mic.reference, mode: .required, options: .none)
+            ])
+            #expect(host.applier.apply(to: vm, on: .boot) == .success)
+        }
+        #expect(try host.locks.live().map(\.vm) == [media, work] || host.locks.live().map(\.vm) == [work, media])
+        let third = try VMName("third")
+        host.simulator.add(third)
+        #expect(try host.apply("third", "third dom0:card required") == .taken)
+    }
 }

@@ -151,3 +151,13 @@ func enterPrivateRun() throws {
         throw SystemCallError("mount", "/run", code: errno)
     }
 }
+
+extension HostSource {
+    /// A claim for some VM, without options.
+    func claim(_ device: Device, readOnly: Bool) throws(SourceError) -> Descriptor {
+        guard let claim = try claim(device, for: .host, readOnly: readOnly, options: .none) else {
+            throw SourceError(.unreadable, "no descriptor")
+        }
+        return claim
+    }
+}

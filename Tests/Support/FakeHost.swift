@@ -65,7 +65,8 @@ package func disk(
 /// The host's devices, as a test sets them.
 package final class FakeSource: DeviceSource {
     package let name = VMName.host
-    private let state = Mutex<(devices: [Device], claims: [Devices.Port: SourceError])>(([], [:]))
+    private let state = Mutex<(devices: [Device], claims: [Devices.Port: SourceError], givenBack: [Devices.Port])>(
+        ([], [:], []))
 
     package func set(_ devices: [Device]) { state.withLock { $0.devices = devices } }
 
@@ -83,10 +84,21 @@ package final class FakeSource: DeviceSource {
         try devices(of: reference.deviceClass)
     }
 
-    package func claim(_ device: Device, readOnly: Bool) throws(SourceError) -> Descriptor {
+    package func claim(
+        _ device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions
+    ) throws(SourceError) -> Descriptor? {
         if let error = state.withLock({ $0.claims[device.port] }) { throw error }
         do { return try Descriptor.open("/dev/null") } catch { throw SourceError(.unreadable, "\(error)") }
     }
+
+    package func giveBack(_ port: Devices.Port, of deviceClass: DeviceClass, from vm: VMName) throws(SourceError) {
+        state.withLock { $0.givenBack.append(port) }
+    }
+
+    package func giveBackAll(from vm: VMName) throws(SourceError) -> [DeviceReference] { [] }
+
+    /// The ports that were given back, in order.
+    package var givenBack: [Devices.Port] { state.withLock { $0.givenBack } }
 
     package func absence(of port: Devices.Port, in deviceClass: DeviceClass) -> String? { nil }
 }

@@ -26,7 +26,7 @@ final class SimulatorVM: RunningVM {
     }
 
     func attach(_ request: AttachRequest) throws(HypervisorError) {
-        guard case .block(let descriptor) = request.backing else {
+        guard case .open(let descriptor) = request.backing else {
             throw HypervisorError(.unsupported, "VM \(name): \(request.device.name) was not opened to be attached")
         }
         let copy = try copy(of: descriptor)

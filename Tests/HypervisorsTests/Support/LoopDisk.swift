@@ -47,7 +47,7 @@ final class LoopDisk: Sendable {
         return AttachRequest(
             device: try device(size: size, port: port),
             options: try DeviceOptions(options.map { (key: $0.0, value: $0.1) }, of: .block), readOnly: readOnly,
-            backing: .block(try Descriptor.open(node, claimed ? [flags, .exclusive] : flags)))
+            backing: .open(try Descriptor.open(node, claimed ? [flags, .exclusive] : flags)))
     }
 
     /// Whether somebody keeps it from being claimed (mounted).
