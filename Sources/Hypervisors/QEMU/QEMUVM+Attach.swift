@@ -45,7 +45,9 @@ extension QEMUVM {
     }
 
     /// Undoes what was done, last first, and gives the cause; with a broken or silent connection there is no undoing.
-    private func undone(_ undo: [QMPCommand<QMP.Nothing>], after cause: HypervisorError, _ error: QMPError) -> HypervisorError {
+    private func undone(_ undo: [QMPCommand<QMP.Nothing>], after cause: HypervisorError, _ error: QMPError)
+        -> HypervisorError
+    {
         guard case .server = error, !undo.isEmpty else { return cause }
         let failures: [QMPError]
         do {

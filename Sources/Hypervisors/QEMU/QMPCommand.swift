@@ -20,7 +20,7 @@ struct QMPRequest: Sendable {
     /// A descriptor that goes with it.
     let passing: Descriptor?
 
-    /// What is sent for several commands.
+    /// What is sent for several commands. (Written out in a loop over a parameter pack, it is too much for swiftc 6.3.1.)
     static func all<Reply>(_ commands: [QMPCommand<Reply>]) -> [QMPRequest] { commands.map { $0.request } }
 
     /// The line that is sent.

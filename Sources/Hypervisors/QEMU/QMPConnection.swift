@@ -13,6 +13,8 @@ final class QMPConnection {
     static let lineLimit = 16 << 20
     /// How many events are kept for who asks later; the oldest go first.
     static let keptEvents = 256
+    /// How commands are written: equal ones as equal lines.
+    static let requestForm: JSONEncoder.OutputFormatting = [.sortedKeys, .withoutEscapingSlashes]
 
     private let socket: UnixSocket
     private let timeout: Duration
@@ -27,8 +29,7 @@ final class QMPConnection {
     init(greetedBy socket: UnixSocket, until deadline: Deadline, timeout: Duration) throws(QMPError) {
         self.socket = socket
         self.timeout = timeout
-        // Equal commands are equal lines.
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.outputFormatting = QMPConnection.requestForm
         guard let message = try receive(QMP.Nothing.self, until: deadline) else {
             throw .transport("it accepts the connection but sends no greeting")
         }
