@@ -1,58 +1,143 @@
+import FoundationEssentials
 import Testing
 
 @testable import Hypervisors
 
 /// What QEMU says is read exactly, and nothing else is.
 @Suite struct JSONTests {
-    static let values: [(String, JSONValue)] = [
-        ("null", .null), (" true\r\n", true), ("false", false), ("0", 0), ("-0", 0), ("-17", -17),
-        ("9223372036854775807", .integer(.max)), ("-9223372036854775808", .integer(.min)),
-        ("18446744073709551616", .number(18_446_744_073_709_551_616)), ("1.5", .number(1.5)),
-        ("-2e3", .number(-2000)),
-        ("1E-2", .number(0.01)), ("\"\"", ""), ("\"a/b\"", "a/b"), ("\"ü€😀\"", "ü€😀"),
-        (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t"), (#""\u00fc\u20AC""#, "ü€"), (#""\ud83d\ude00""#, "😀"),
-        (#""\ud83d!""#, "\u{FFFD}!"), (#""\ude00""#, "\u{FFFD}"), (#""\ud83d\u0041""#, "\u{FFFD}A"),
-        ("[]", .array([])), ("[ 1 , [ ] ]", .array([1, .array([])])), ("{}", [:]),
-        (#"{ "a" : 1, "b": {"c": null} }"#, ["a": 1, "b": ["c": .null]]), (#"{"a": 1, "a": 2}"#, ["a": 2]),
+    static let numbers: [(String, Int64)] = [
+        ("0", 0), ("-0", 0), ("-17", -17), ("9007199254740993", 9_007_199_254_740_993),
+        ("9223372036854775807", .max), ("-9223372036854775808", .min), (" 5\t", 5),
     ]
 
-    @Test("Each form of a value is read as what it is", arguments: values)
-    func reads(text: String, value: JSONValue) {
-        #expect(JSONParser.parse(Array(text.utf8)) == value)
-    }
-
-    @Test("What is written is read back the same", arguments: values)
-    func writes(text: String, value: JSONValue) {
-        #expect(JSONParser.parse(Array(value.text.utf8)) == value)
-        #expect(!value.text.contains("\n"))
+    @Test("Whole numbers are read to the last digit", arguments: numbers)
+    func wholeNumbers(text: String, value: Int64) throws {
+        #expect(try reply(text, as: Int64.self) == value)
     }
 
     @Test(
-        "What is not exactly one JSON value is refused",
+        "What is no whole number of 64 bits is not taken for one",
         arguments: [
-            "", " ", "nul", "truex", "1 2", "01", "+1", "-", "1.", ".5", "1e", "0x10", "NaN", "\"", "\"\\\"",
-            "\"\n\"", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "[", "]", "[1", "[1,", "[1,]", "[,]", "[1 2]", "{",
-            "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,}", "{a:1}", "{1:1}", "{\"a\" 1}", "{}}", "'a'", "\u{FEFF}1",
+            "9223372036854775808", "-9223372036854775809", "18446744073709551616", "1e400", "-1e400", "1.5",
+            String(repeating: "9", count: 100_000), "1e" + String(repeating: "9", count: 100_000),
+            "01", "+1", "-", "\"1\"", "true", "null", "[1]",
+            "{}", "NaN", "0x10",
         ])
-    func refuses(text: String) {
-        #expect(JSONParser.parse(Array(text.utf8)) == nil)
+    func outOfRange(text: String) {
+        #expect(throws: QMPError.self) { try reply(text, as: Int64.self) }
+    }
+
+    static let strings: [(String, String)] = [
+        ("\"\"", ""), ("\"a/b\"", "a/b"), ("\"ü€😀\"", "ü€😀"),
+        (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t"), (#""\u00fc\u20AC""#, "ü€"), (#""\ud83d\ude00""#, "😀"),
+        (#""a\u0000b""#, "a\0b"),
+    ]
+
+    @Test("Each form of a text is read as what it is", arguments: strings)
+    func texts(text: String, value: String) throws {
+        #expect(try reply(text, as: String.self) == value)
+    }
+
+    @Test("Truth values are no numbers and no texts")
+    func truth() throws {
+        #expect(try reply("true", as: Bool.self))
+        #expect(try !reply("false", as: Bool.self))
+        for text in ["1", "0", "\"true\"", "null"] {
+            #expect(throws: QMPError.self) { try reply(text, as: Bool.self) }
+        }
+    }
+
+    @Test(
+        "Nothing of a reply is looked at when only its arrival counts", arguments: ["{}", "[1]", "null", "1e999"])
+    func unread(text: String) throws {
+        _ = try reply(text, as: QMP.Nothing.self)
+    }
+
+    @Test(
+        "A line that is not exactly one JSON value is refused",
+        arguments: [
+            " ", "nul", "{} {}", "\"", "{\"return\": \"\\\"}", "{\"return\": [}",
+            "{\"return\": [1 2]}", "{\"return\"", "{\"return\":", "{\"return\": 1", "{return: 1}", "{1: 1}",
+            "{\"return\" 1}", "{\"return\": 1}}", "{'return': 1}", "{\"event\": \"\n\"}", "{\"event\": \"\0\"}",
+            "\0", "\0\0\0\0", "{\"return\": 1}\0", "{\"event\": \"\\x\"}", "{\"event\": \"\\u12\"}",
+            "{\"event\": \"\\ud83d!\"}",
+        ])
+    func refusesLine(text: String) {
+        #expect(undecodable(Array(text.utf8)))
+    }
+
+    @Test(
+        "JSON that is no message is refused",
+        arguments: ["1", "[]", "{}", "null", "{\"QMP\": 1}", "{\"error\": {}}"])
+    func noMessage(text: String) {
+        #expect(undecodable(Array(text.utf8)))
     }
 
     @Test(
         "Bytes that are not UTF-8 are refused",
-        arguments: [[0x22, 0xff, 0x22], [0x22, 0xc3, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22]] as [[UInt8]])
+        arguments: [[0xff], [0xc3], [0xed, 0xa0, 0x80], [0xf5, 0x80, 0x80, 0x80]] as [[UInt8]])
     func notUTF8(bytes: [UInt8]) {
-        #expect(JSONParser.parse(bytes) == nil)
+        #expect(undecodable(Array("{\"event\": \"".utf8) + bytes + Array("\"}".utf8)))
+        let line = Array("{\"id\": 1, \"return\": \"".utf8) + bytes + Array("\"}".utf8)
+        #expect(throws: QMPError.self) { try reply(line: line, as: String.self) }
+        #expect(undecodable(bytes))
     }
 
     @Test(
-        "Nesting is taken to a depth of 128 and no deeper",
-        arguments: [(128, true), (129, false), (1_000_000, false)])
+        "Nesting is taken to a depth that QEMU never comes near, and no deeper",
+        arguments: [(100, true), (1000, false), (100_000, false), (4_000_000, false)])
     func depth(count: Int, accepted: Bool) {
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
-            let inner = open == "[" ? "" : "1"
-            let text = String(repeating: open, count: count) + inner + String(repeating: close, count: count)
-            #expect((JSONParser.parse(Array(text.utf8)) != nil) == accepted)
+            let value = String(repeating: open, count: count) + "1" + String(repeating: close, count: count)
+            for prefix in ["{\"return\": ", "{\"x\": "] {
+                let line = Array((prefix + value + ", \"event\": \"E\"}").utf8)
+                #expect(undecodable(line) == !accepted)
+            }
+            #expect(undecodable(Array(String(repeating: open, count: count).utf8)))
+        }
+    }
+
+    @Test("A member that comes twice makes no more than one message")
+    func twice() throws {
+        let line = Array(#"{"return": 1, "return": 1, "id": 1, "id": 1}"#.utf8)
+        #expect(try reply(line: line, as: Int64.self) == 1)
+    }
+
+    @Test("A reply of the wrong form is told with the member that is wrong and its bytes, bounded")
+    func misfit() {
+        let image = "\"image\": {\"virtual-size\": \"x\", \"y\": \"\(String(repeating: "z", count: 10_000))\"}"
+        let error = #expect(throws: QMPError.self) {
+            try reply("[{\"inserted\": {\"ro\": true, \(image)}}]", as: [QMP.Disk].self)
+        }
+        guard case .undecodable(let what, let raw) = error else {
+            Issue.record("\(error.map(\.description) ?? "no error")")
+            return
+        }
+        #expect(
+            what
+                == "an answer whose '0.inserted.image.virtual-size' is missing or of another type than it should be"
+        )
+        #expect(raw.count == QMPError.keptBytes)
+    }
+
+    private func reply<Reply: Decodable & Sendable>(_ text: String, as type: Reply.Type) throws -> Reply {
+        try reply(line: Array("{\"return\": \(text), \"id\": 1}".utf8), as: type)
+    }
+
+    private func reply<Reply: Decodable & Sendable>(line: [UInt8], as type: Reply.Type) throws -> Reply {
+        guard case .reply(_, let result) = try QMPMessage<Reply>(line: line, by: JSONDecoder()) else {
+            throw QMPError.transport("no reply")
+        }
+        return try result.get()
+    }
+
+    private func undecodable(_ line: [UInt8]) -> Bool {
+        do {
+            _ = try QMPMessage<QMP.Nothing>(line: line, by: JSONDecoder())
+            return false
+        } catch {
+            if case .undecodable = error { return true }
+            return false
         }
     }
 }

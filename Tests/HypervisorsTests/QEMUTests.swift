@@ -87,7 +87,7 @@ import Testing
             #expect(error?.message.contains("Bus 'nosuch' not found") == true)
         }
         #expect(!disk.isClaimed)
-        #expect(try vm.connection.call(QMPCommand("query-named-block-nodes")) == .array([]))
+        #expect(try vm.connection.call(QMPCommand<[QMP.Nothing]>("query-named-block-nodes")) == [])
         vm.places[id] = nil
         let request = try disk.request()
         try vm.attach(request)
@@ -101,17 +101,11 @@ import Testing
         let disks = [try LoopDisk(), try LoopDisk()]
         try vm.attach(try disks[0].request())
         let request = try disks[1].request(claimed: false)
-        let id = JSONValue.string(request.id.description)
-        try vm.connection.call(
-            QMPCommand(
-                "blockdev-add",
-                [
-                    "driver": "raw", "node-name": id,
-                    "file": ["driver": "host_device", "filename": .string(disks[1].node)],
-                ]))
+        let id = request.id.description
+        let storage = QMP.Storage(driver: "host_device", filename: disks[1].node, isReadOnly: false)
+        try vm.connection.call(.add(QMP.Node(name: id, isReadOnly: false, file: storage)))
         // QEMU 7.2 says yes to this; later ones refuse.
-        try vm.connection.call(
-            QMPCommand("device_add", ["driver": "virtio-blk-pci", "id": id, "drive": id, "bus": "rp0"]))
+        try vm.connection.call(.plug(QMP.Device(driver: "virtio-blk-pci", bus: "rp0", id: id, drive: id)))
         let error = try #require(try vm.verify([request]).first ?? nil)
         #expect(error.kind == .notVerified)
         #expect(error.message.contains("in slot 1"))
@@ -177,10 +171,9 @@ import Testing
         do {
             let claim = try Descriptor.open(disk.node, [.readWrite, .exclusive])
             try vm.hold(claim, as: id.claimName)
+            try vm.connection.call(.makeSet(of: claim.reopened(), note: id.description))
             try vm.connection.call(
-                QMPCommand("add-fd", ["opaque": .string(id.description)], passing: claim.reopened()))
-            try vm.connection.call(
-                QMPCommand("blockdev-add", ["driver": "null-co", "node-name": .string(id.description)]))
+                QMPCommand<QMP.Nothing>("blockdev-add", ["driver": "null-co", "node-name": id.description]))
         }
         #expect(disk.isClaimed)
         try vm.detach(id, until: soon)

@@ -113,8 +113,18 @@ import Testing
             .answer("{\"error\": {\"class\": \"GenericError\", \"desc\": \"not now\"}, \"id\": ID}\n"), .refused,
             "VM work, asked for its state: QEMU says 'not now'"
         ),
-        (.answer("{\"return\": {}, \"id\": ID}\n"), .notUnderstood, "does not say in which state it is"),
-        (.answer("{\"return\": {\"status\": 3}, \"id\": ID}\n"), .notUnderstood, "in which state it is"),
+        (
+            .answer("{\"return\": {}, \"id\": ID}\n"), .notUnderstood,
+            "QEMU sent an answer whose 'status' is missing"
+        ),
+        (
+            .answer("{\"return\": {\"status\": 3}, \"id\": ID}\n"), .notUnderstood,
+            "'status' is missing or of another type"
+        ),
+        (
+            .answer("{\"return\": \(String(repeating: "[", count: 100_000)), \"id\": ID}\n"), .notUnderstood,
+            "a line that is not JSON"
+        ),
         (.answer("{\"return\""), .notUnderstood, "half a message"),
         (.hear, .unreachable, "closed the connection"),
         (nil, .unreachable, "connection"),
@@ -135,12 +145,11 @@ import Testing
             .send("{\"return\": {\"status\": \"prelaunch\"}, \"id\": 4}\n"), .silence,
         ])
         let connection = try connection(to: peer)
-        _ = try connection.call([QMPCommand("qmp_capabilities"), QMPCommand("query-name")])
+        _ = try connection.results(of: .agreeOnCapabilities, .name)
         #expect(throws: QMPError.self) {
-            try connection.call([QMPCommand("query-status")], within: .milliseconds(50))
+            try connection.results(of: .status, within: .milliseconds(50))
         }
-        let next = try connection.call([QMPCommand("query-status")])
-        #expect(next.first?.value?["status"]?.string == "prelaunch")
+        #expect(try connection.call(.status).status == "prelaunch")
     }
 
     @Test("Events without end are no answer")
@@ -148,7 +157,7 @@ import Testing
         let peer = peer([.greeting, .hear, .repeated("{\"event\": \"RTC_CHANGE\", \"data\": {}}\n")])
         let connection = try connection(to: peer)
         let error = #expect(throws: QMPError.self) {
-            try connection.call([QMPCommand("query-status")], within: .milliseconds(50))
+            try connection.results(of: .status, within: .milliseconds(50))
         }
         #expect(error == .transport("no answer to 'query-status' within 0.05 s"))
         #expect(try connection.event(until: Deadline(after: .milliseconds(50))) { $0.name == "RESUME" } == nil)
@@ -169,7 +178,7 @@ import Testing
         let answer = ScriptedPeer.Step.answer("{\"return\": {}, \"id\": ID}\n")
         let peer = peer([.greeting] + Array(repeating: answer, count: 20) + [.silence])
         let connection = try connection(to: peer)
-        let results = try connection.call((0..<20).map { QMPCommand("command-\($0)") })
+        let results = try connection.results(of: (0..<20).map { QMPCommand<QMP.Nothing>("command-\($0)") })
         #expect(results.count == 20)
         #expect(results.allSatisfy { $0.value != nil })
         #expect(peer.commands.map(\.unansweredBehind).max() == 7)
@@ -182,33 +191,49 @@ import Testing
         let peer = peer([.greeting, answer, answer, answer, answer, .silence])
         let connection = try connection(to: peer)
         let descriptor = try Descriptor.open("/dev/null")
-        _ = try connection.call([
-            QMPCommand("a"), QMPCommand("b", passing: descriptor), QMPCommand("c", passing: descriptor),
-            QMPCommand("d"),
-        ])
+        _ = try connection.results(
+            of: .run, .hold(descriptor, as: "b"), .makeSet(of: descriptor, note: "c"), .status)
         #expect(peer.commands.map(\.unansweredBehind) == [0, 0, 0, 0])
     }
 
     @Test("Numbers, truth values and texts go out as what they are")
     func exactTypes() throws {
-        let command = QMPCommand("x", ["n": 1, "big": .integer(1 << 60), "t": true, "s": "0x0", "o": ["a": 0]])
+        let scsi = QMP.Device(driver: "scsi-hd", bus: "a/b", channel: 0, scsiID: 255, serial: "ü\"")
+        let usb = QMP.Device(driver: "usb-storage", bus: "u", port: "1", removable: true)
+        let lines = [
+            try line(.plug(scsi)): #"{"bus":"a/b","channel":0,"driver":"scsi-hd","scsi-id":255,"serial":"ü\""}"#,
+            try line(.plug(usb)): #"{"bus":"u","driver":"usb-storage","port":"1","removable":true}"#,
+        ]
+        for (line, arguments) in lines {
+            #expect(line == "{\"arguments\":\(arguments),\"execute\":\"device_add\",\"id\":5}\n")
+        }
         #expect(
-            String(decoding: command.line(id: 5), as: UTF8.self)
+            try line(.removeSet(.max))
                 == """
-                {"arguments":{"big":1152921504606846976,"n":1,"o":{"a":0},"s":"0x0","t":true},"execute":"x","id":5}
+                {"arguments":{"fdset-id":9223372036854775807},"execute":"remove-fd","id":5}
 
                 """)
+        #expect(try line(.run) == "{\"execute\":\"cont\",\"id\":5}\n")
     }
 
-    @Test("Whole numbers in an answer stay whole")
-    func wholeNumbers() throws {
-        let message = try QMPMessage(
-            line: Array("{\"return\": [1, 9007199254740993, 1.5, true, null], \"id\": 1}".utf8))
-        guard case .reply(1, .success(let value)) = message else {
-            Issue.record("no reply")
+    @Test("A reply of the wrong form fails its own command, and the conversation goes on")
+    func misfit() throws {
+        let peer = peer([
+            .greeting, .answer("{\"return\": {\"status\": 1e999}, \"id\": ID}\n"),
+            .answer("{\"return\": {\"name\": \"work\"}, \"id\": ID}\n"), .silence,
+        ])
+        let (status, name) = try connection(to: peer).results(of: .status, .name)
+        guard case .failure(.undecodable) = status else {
+            Issue.record("\(status)")
             return
         }
-        #expect(value == .array([.integer(1), .integer(9_007_199_254_740_993), .number(1.5), .bool(true), .null]))
+        #expect(try name.get().name == "work")
+    }
+
+    private func line(_ command: QMPCommand<QMP.Nothing>) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = QMPConnection.requestForm
+        return String(decoding: try command.request.line(id: 5, by: encoder), as: UTF8.self)
     }
 
     private func peer(_ script: [ScriptedPeer.Step]) -> ScriptedPeer {

@@ -3,7 +3,7 @@ import Platform
 import Testing
 
 /// One boot of a container with a real systemd: `work` has a disk that is missing, `media` one that is there.
-private struct Boot {
+private final class Boot {
     let folder = temporaryPath("container")
     let disk: LoopDisk
 
@@ -35,6 +35,8 @@ private struct Boot {
             throw Failure("the container did not come to its end: \(outcome)\(read("log"))")
         }
     }
+
+    deinit { try? FileManager.default.removeItem(atPath: folder) }
 
     func read(_ name: String) -> String {
         (try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)) ?? ""
@@ -69,7 +71,6 @@ struct SystemdTests {
     @Test("systemctl start fails for a missing disk and succeeds for one that is there, and the journal says which")
     func story() throws {
         let boot = try Boot()
-        defer { try? FileManager.default.removeItem(atPath: boot.folder) }
 
         // The refused VM.
         #expect(boot.read("work.start-status") == "1\n", "\(boot.read("work.start"))")

@@ -60,12 +60,11 @@ public struct QEMU: Hypervisor {
         let path = socketPath(of: vm)
         let socket = try open(vm, QMPSocket(path: path), until: deadline, waiting: waiting)
         let connection: QMPConnection
-        let results: [Result<JSONValue, QMPError>]
         do {
             connection = try QMPConnection(greetedBy: socket, until: deadline, timeout: timeout)
-            results = try connection.call([QMPCommand("qmp_capabilities"), QMPCommand("query-name")])
-            _ = try results.first?.get()
-            try checkName(of: vm, results.last?.get() ?? .null)
+            let (agreement, name) = try connection.results(of: .agreeOnCapabilities, .name)
+            _ = try agreement.get()
+            try checkName(of: vm, name.get())
         } catch let error as QMPError {
             throw noConversation(with: vm, error)
         } catch let error as HypervisorError {
@@ -136,8 +135,8 @@ public struct QEMU: Hypervisor {
         }
     }
 
-    private func checkName(of vm: VMName, _ answer: JSONValue) throws(HypervisorError) {
-        guard let answered = answer["name"]?.string, answered != vm.description else { return }
+    private func checkName(of vm: VMName, _ answer: QMP.Name) throws(HypervisorError) {
+        guard let answered = answer.name, answered != vm.description else { return }
         throw HypervisorError(
             .wrongVM, "VM \(vm): the QEMU at \(socketPath(of: vm)) is VM \(printable(answered, limit: 80))",
             remedy: "Start each VM's QEMU with its own socket path and -name \(vm)")

@@ -16,22 +16,18 @@ enum QEMUPlace: Hashable, Sendable {
         }
     }
 
-    /// The device model that is a disk there, and what tells it its place; QEMU wants `addr` and `port` as text and the
-    /// SCSI numbers as numbers.
+    /// The device model that is a disk there, and what tells it its place.
     ///
     /// Without `addr`, QEMU 7.2 puts a second device of a port into slot 1, where no guest looks, and calls it success.
-    func deviceArguments(isCDROM: Bool) -> [String: JSONValue] {
+    func device(isCDROM: Bool) -> QMP.Device {
         switch self {
-        case .port: ["driver": "virtio-blk-pci", "bus": .string(bus), "addr": "0x0"]
+        case .port: QMP.Device(driver: "virtio-blk-pci", bus: bus, addr: "0x0")
         case .slot(let slot, _):
-            ["driver": "virtio-blk-pci", "bus": .string(bus), "addr": .string("0x" + String(slot, radix: 16))]
+            QMP.Device(driver: "virtio-blk-pci", bus: bus, addr: "0x" + String(slot, radix: 16))
         case .scsi(let target, _):
-            [
-                "driver": isCDROM ? "scsi-cd" : "scsi-hd", "bus": .string(bus), "channel": 0,
-                "scsi-id": .integer(Int64(target)), "lun": 0,
-            ]
+            QMP.Device(driver: isCDROM ? "scsi-cd" : "scsi-hd", bus: bus, channel: 0, scsiID: target, lun: 0)
         case .usb(let port, _):
-            ["driver": "usb-storage", "bus": .string(bus), "port": .string(String(port)), "removable": true]
+            QMP.Device(driver: "usb-storage", bus: bus, port: String(port), removable: true)
         }
     }
 }

@@ -17,6 +17,8 @@ struct QEMUSurvey {
         var isPort: Bool { type == "pcie-root-port" || type == "ioh3420" }
     }
 
+    private static let what = "asked for its devices"
+
     private let vm: QEMUVM
     private let parts: [Part]
     /// PCI addresses of the devices on the first bus that have an id.
@@ -30,30 +32,23 @@ struct QEMUSurvey {
 
     /// Lists the machine's devices: one round trip.
     init(of vm: QEMUVM) throws(HypervisorError) {
-        let answers = try vm.ask([
-            .list(QOM.peripheral), .list(QOM.anonymous), QMPCommand("query-pci"),
-            .get("hotplug-handler", of: QOM.conventionalBus),
-        ])
+        let (named, unnamed, pci, handler) = try vm.ask(
+            QEMUSurvey.what, .list(QOM.peripheral), .list(QOM.anonymous), .pci,
+            QMPCommand<String>.get("hotplug-handler", of: QOM.conventionalBus))
         self.vm = vm
-        let named = QEMUSurvey.parts(answers[safe: 0], below: QOM.peripheral, named: true)
-        let unnamed = QEMUSurvey.parts(answers[safe: 1], below: QOM.anonymous, named: false)
+        let parts =
+            QEMUSurvey.parts(named ?? [], below: QOM.peripheral, named: true)
+            + QEMUSurvey.parts(unnamed ?? [], below: QOM.anonymous, named: false)
         // QOM lists in the order of a hash table.
-        parts = (named + unnamed).prefix(QEMUSurvey.limit).sorted { $0.path < $1.path }
+        self.parts = parts.prefix(QEMUSurvey.limit).sorted { $0.path < $1.path }
 
-        let root = (answers[safe: 2]??.array ?? []).first { $0["bus"]?.integer == 0 }?["devices"]?.array ?? []
+        let root: [QMP.PCIDevice] = pci?.first { $0.bus == 0 }?.devices ?? []
         rootDevices = root.count
-        addresses = Dictionary(
-            root.compactMap { device in
-                guard let id = device["qdev_id"]?.string, let slot = device["slot"]?.integer,
-                    let function = device["function"]?.integer
-                else { return nil }
-                return (id, slot &* 8 &+ function)
-            }, uniquingKeysWith: min)
-        let handler = answers[safe: 3] ?? nil
+        addresses = Dictionary(root.map { ($0.id, $0.slot &* 8 &+ $0.function) }, uniquingKeysWith: min)
         isConventional = handler != nil
-        let taken = Set(root.compactMap { $0["slot"]?.integer })
+        let taken = Set(root.map(\.slot))
         slots =
-            handler?.string?.isEmpty == false
+            handler?.isEmpty == false
             ? (1..<32).filter { !taken.contains(Int64($0)) }.map { .slot($0, bus: "pci.0") } : []
     }
 
@@ -70,14 +65,11 @@ struct QEMUSurvey {
             // Each question costs QEMU a turn of its main loop: no more of them than are needed or go out together.
             let some = buses.prefix(max(count - result.count, QMPConnection.unansweredLimit / 2))
             buses = buses.dropFirst(some.count)
-            let answers = try vm.ask(
-                some.flatMap { [QMPCommand.list($0.path), .get("hotplug-handler", of: $0.path)] })
-            for (index, bus) in some.enumerated() where result.count < count {
-                let list = answers[safe: 2 * index] ?? nil
-                let handler = answers[safe: 2 * index + 1] ?? nil
-                guard let list, QOM.devices(onBus: list).isEmpty, handler?.string?.isEmpty == false else {
-                    continue
-                }
+            let (lists, handlers) = try vm.ask(
+                QEMUSurvey.what, some.map { .list($0.path) },
+                some.map { QMPCommand<String>.get("hotplug-handler", of: $0.path) })
+            for (bus, (list, handler)) in zip(some, zip(lists, handlers)) where result.count < count {
+                guard let list, list.busDevices.isEmpty, handler?.isEmpty == false else { continue }
                 result.append(.port(bus: bus.name))
             }
         }
@@ -89,8 +81,9 @@ struct QEMUSurvey {
 
     /// The highest chassis number of the machine's ports.
     func lastChassis() throws(HypervisorError) -> Int64 {
-        try vm.ask(parts.filter(\.isPort).map { .get("chassis", of: $0.path) }).compactMap { $0?.integer }.max()
-            ?? 0
+        let numbers = try vm.ask(
+            QEMUSurvey.what, parts.filter(\.isPort).map { QMPCommand<Int64>.get("chassis", of: $0.path) })
+        return numbers.compactMap { $0 }.max() ?? 0
     }
 
     /// Free targets of virtio-scsi controllers, `count` at most.
@@ -99,8 +92,10 @@ struct QEMUSurvey {
             if part.type == "virtio-scsi-device" { return (part.path, nil) }
             return part.type.hasPrefix("virtio-scsi-pci") ? ("\(part.path)/virtio-backend", nil) : nil
         }
-        return try free(onBusesOf: controllers, type: "SCSI", property: "scsi-id", count: count) { bus, taken in
-            let used = Set(taken.compactMap(\.integer))
+        return try free(
+            onBusesOf: controllers, type: "SCSI", property: "scsi-id", count: count
+        ) { (bus, taken: [Int64]) in
+            let used = Set(taken)
             return (0..<256).lazy.filter { !used.contains(Int64($0)) }.map { .scsi(target: $0, bus: bus) }
         }
     }
@@ -108,18 +103,17 @@ struct QEMUSurvey {
     /// Free ports of USB controllers, `count` at most. With its port given, QEMU does not slip a hub in.
     func freeUSBPorts(_ count: Int) throws(HypervisorError) -> [QEMUPlace] {
         let controllers = parts.filter { $0.type.hasSuffix("-xhci") || QEMUSurvey.usbPorts[$0.type] != nil }
-        let sizes = try vm.ask(
-            controllers.flatMap { [QMPCommand.get("p2", of: $0.path), .get("p3", of: $0.path)] })
+        let (p2s, p3s) = try vm.ask(
+            QEMUSurvey.what, controllers.map { QMPCommand<Int64>.get("p2", of: $0.path) },
+            controllers.map { QMPCommand<Int64>.get("p3", of: $0.path) })
         var result: [QEMUPlace] = []
-        for (index, controller) in controllers.enumerated() where result.count < count {
-            let p2 = (sizes[safe: 2 * index] ?? nil)?.integer ?? 0
-            let p3 = (sizes[safe: 2 * index + 1] ?? nil)?.integer ?? 0
-            let size = QEMUSurvey.usbPorts[controller.type] ?? Int(clamping: min(max(p2, p3), 30))
+        for (controller, (p2, p3)) in zip(controllers, zip(p2s, p3s)) where result.count < count {
+            let size = QEMUSurvey.usbPorts[controller.type] ?? Int(clamping: min(max(p2 ?? 0, p3 ?? 0), 30))
             result += try free(
                 onBusesOf: [(controller.path, nil)], type: "usb-bus", property: "port", count: count - result.count
-            ) { bus, taken in
+            ) { (bus, taken: [String]) in
                 // A device behind a hub has the port "2.1".
-                let used = Set(taken.compactMap { $0.string?.split(separator: ".").first.map(String.init) })
+                let used = Set(taken.compactMap { $0.split(separator: ".").first.map(String.init) })
                 return (1...max(size, 1)).lazy.filter { !used.contains(String($0)) }
                     .map { .usb(port: $0, bus: bus) }
             }
@@ -132,16 +126,18 @@ struct QEMUSurvey {
         "usb-ehci": 6, "ich9-usb-ehci1": 6, "ich9-usb-ehci2": 6, "piix3-usb-uhci": 2, "piix4-usb-uhci": 2,
     ]
 
-    private func free(
+    private func free<Property: Decodable & Sendable>(
         onBusesOf controllers: [(path: String, id: String?)], type: String, property: String, count: Int,
-        places: (_ bus: String, _ taken: [JSONValue]) -> any Sequence<QEMUPlace>
+        places: (_ bus: String, _ taken: [Property]) -> any Sequence<QEMUPlace>
     ) throws(HypervisorError) -> [QEMUPlace] {
         let buses = try buses(of: controllers, type: type)
-        let lists = try vm.ask(buses.map { .list($0.path) })
+        let lists = try vm.ask(QEMUSurvey.what, buses.map { .list($0.path) })
         var result: [QEMUPlace] = []
         for (bus, list) in zip(buses, lists) where result.count < count {
-            let devices = QOM.devices(onBus: list ?? .null).prefix(QEMUSurvey.limit)
-            let taken = try vm.ask(devices.map { .get(property, of: "\(bus.path)/\($0.name)") })
+            let devices = (list ?? []).busDevices.prefix(QEMUSurvey.limit)
+            let taken = try vm.ask(
+                QEMUSurvey.what,
+                devices.map { QMPCommand<Property>.get(property, of: "\(bus.path)/\($0.name)") })
             for place in places(bus.name, taken.compactMap { $0 }) {
                 guard result.count < count else { break }
                 result.append(place)
@@ -155,26 +151,19 @@ struct QEMUSurvey {
         of devices: [(path: String, id: String?)], type: String
     ) throws(HypervisorError) -> [(device: String, path: String, name: String)] {
         let unnamed = devices.filter { $0.id == nil }
-        var lists = try vm.ask(unnamed.map { .list($0.path) })[...]
+        var lists = try vm.ask(QEMUSurvey.what, unnamed.map { .list($0.path) })[...]
         return devices.compactMap { device in
             if let id = device.id { return (device.path, "\(device.path)/\(id)", id) }
             guard let list = lists.popFirst() ?? nil,
-                let name = QOM.children(list).first(where: { $0.childType == type })?.name
+                let name = list.children.first(where: { $0.childType == type })?.name
             else { return nil }
             return (device.path, "\(device.path)/\(name)", name)
         }
     }
 
-    private static func parts(_ answer: JSONValue??, below folder: String, named: Bool) -> [Part] {
-        QOM.children((answer ?? nil) ?? .null).compactMap { entry in
+    private static func parts(_ list: [QOM.Entry], below folder: String, named: Bool) -> [Part] {
+        list.compactMap { entry in
             entry.childType.map { Part(path: "\(folder)/\(entry.name)", type: $0, id: named ? entry.name : nil) }
         }
-    }
-}
-
-extension QEMUVM {
-    /// Asks several things about the machine; what QEMU refuses to tell is nil.
-    func ask(_ commands: [QMPCommand]) throws(HypervisorError) -> [JSONValue?] {
-        try commands.isEmpty ? [] : call("asked for its devices", commands).map(\.value)
     }
 }

@@ -27,36 +27,31 @@ extension QEMUVM {
                     + " (\(error.reason))")
         }
         let driver = try driver(for: claim, of: request.device)
-        var undo: [QMPCommand] = []
+        var undo: [QMPCommand<QMP.Nothing>] = []
         do {
-            try connection.call(
-                QMPCommand("getfd", ["fdname": .string(request.id.claimName)], passing: claim))
-            undo.append(QMPCommand("closefd", ["fdname": .string(request.id.claimName)]))
-            let set = try connection.call(
-                QMPCommand("add-fd", ["opaque": .string(request.id.description)], passing: data))
-            guard let number = set["fdset-id"]?.integer else { throw QMPError.undecodable("no fdset-id", raw: []) }
-            undo.append(QMPCommand("remove-fd", ["fdset-id": .integer(number)]))
-            let results = try connection.call([
-                .addNode(request, driver: driver, fdset: number),
-                .addDevice(request, serial: block.serial, at: place),
-            ])
-            if results.first?.value != nil {
-                undo.append(QMPCommand("blockdev-del", ["node-name": .string(request.id.description)]))
-            }
-            for result in results { _ = try result.get() }
-        } catch let error as QMPError {
-            throw undone(undo, after: fault(attaching: request, error, claim: claim), error)
+            try connection.call(.hold(claim, as: request.id.claimName))
+            undo.append(.letGo(request.id.claimName))
+            let set = try connection.call(.makeSet(of: data, note: request.id.description))
+            undo.append(.removeSet(set.number))
+            let (node, device) = try connection.results(
+                of: .add(QMP.Node(request, driver: driver, set: set)),
+                .plug(QMP.Device(request, serial: block.serial, at: place)))
+            if node.value != nil { undo.append(.removeNode(request.id.description)) }
+            _ = try node.get()
+            _ = try device.get()
         } catch {
-            throw HypervisorError(.unreachable, "VM \(name): \(error)")
+            throw undone(undo, after: fault(attaching: request, error, claim: claim), error)
         }
     }
 
     /// Undoes what was done, last first, and gives the cause; with a broken or silent connection there is no undoing.
-    private func undone(_ undo: [QMPCommand], after cause: HypervisorError, _ error: QMPError) -> HypervisorError {
+    private func undone(_ undo: [QMPCommand<QMP.Nothing>], after cause: HypervisorError, _ error: QMPError)
+        -> HypervisorError
+    {
         guard case .server = error, !undo.isEmpty else { return cause }
         let failures: [QMPError]
         do {
-            failures = try connection.call(undo.reversed()).compactMap { result in
+            failures = try connection.results(of: undo.reversed()).compactMap { result in
                 if case .failure(let error) = result { error } else { nil }
             }
         } catch {
@@ -85,25 +80,21 @@ extension AttachmentID {
     var claimName: String { "\(description).claim" }
 }
 
-extension QMPCommand {
-    fileprivate static func addNode(_ request: AttachRequest, driver: String, fdset: Int64) -> QMPCommand {
-        QMPCommand(
-            "blockdev-add",
-            [
-                "driver": "raw", "node-name": .string(request.id.description), "read-only": .bool(request.readOnly),
-                "file": [
-                    "driver": .string(driver), "filename": .string("/dev/fdset/\(fdset)"),
-                    "read-only": .bool(request.readOnly),
-                ],
-            ])
+extension QMP.Node {
+    fileprivate init(_ request: AttachRequest, driver: String, set: QMP.FDSetNumber) {
+        self.init(
+            name: request.id.description, isReadOnly: request.readOnly,
+            file: QMP.Storage(
+                driver: driver, filename: "/dev/fdset/\(set.number)", isReadOnly: request.readOnly))
     }
+}
 
-    fileprivate static func addDevice(_ request: AttachRequest, serial: String, at place: QEMUPlace) -> QMPCommand {
-        var arguments = place.deviceArguments(isCDROM: request.options.isCDROM)
-        arguments["id"] = .string(request.id.description)
-        arguments["drive"] = .string(request.id.description)
-        arguments["serial"] = .string(serial)
-        return QMPCommand("device_add", arguments)
+extension QMP.Device {
+    fileprivate init(_ request: AttachRequest, serial: String, at place: QEMUPlace) {
+        self = place.device(isCDROM: request.options.isCDROM)
+        id = request.id.description
+        drive = request.id.description
+        self.serial = serial
     }
 }
 

@@ -7,19 +7,17 @@ extension QEMUVM {
         let path = "\(QOM.peripheral)/\(id)"
         // One that came late for an earlier device of the name would be taken for this one's.
         connection.forgetEvents { QEMUVM.isUnplug($0, of: id) }
-        let results = try call(
-            what,
-            [
-                QMPCommand("query-status"), .get("addr", of: path),
-                QMPCommand("device_del", ["id": .string(id.description)]),
-            ])
-        if case .failure(let error)? = results.last, !error.isMissing, !error.says("in the process of unplug") {
+        let (status, address, unplug) = try call(what) { (connection) throws(QMPError) in
+            try connection.results(
+                of: .status, QMPCommand<QMP.Nothing>.get("addr", of: path), .unplug(id.description))
+        }
+        if case .failure(let error) = unplug, !error.isMissing, !error.says("in the process of unplug") {
             throw failure(what, error)
-        } else if results[safe: 1]?.value != nil || results.last?.value != nil {
+        } else if address.value != nil || unplug.value != nil {
             // A guest that has not started cannot answer an ACPI or PCIe unplug request: a reset answers for it.
-            let isPCI = results[safe: 1]?.value != nil
-            if isPCI, results.first?.value?["status"]?.string == "prelaunch" {
-                try call(what, QMPCommand("system_reset"))
+            let isPCI = address.value != nil
+            if isPCI, let status = status.value, QEMUVM.state(from: status) == .notStarted {
+                try call(what, .reset)
             }
             try waitUntilGone(id, until: deadline)
         }
@@ -43,26 +41,21 @@ extension QEMUVM {
 
     private static func isUnplug(_ event: QMPEvent, of id: AttachmentID) -> Bool {
         ["DEVICE_DELETED", "DEVICE_UNPLUG_GUEST_ERROR"].contains(event.name)
-            && event.data["device"]?.string == id.description
+            && event.device == id.description
     }
 
     private func drop(_ id: AttachmentID) throws(HypervisorError) {
         let what = "asked to drop the disk of \(id)"
-        let results = try call(
-            what,
-            [
-                QMPCommand("blockdev-del", ["node-name": .string(id.description)]), QMPCommand("query-fdsets"),
-            ])
-        if case .failure(let error)? = results.first, !error.isMissing { throw failure(what, error) }
-        let sets = (results.last?.value?.array ?? []).filter { set in
-            (set["fds"]?.array ?? []).contains { $0["opaque"]?.string == id.description }
+        let (removal, sets) = try call(what) { (connection) throws(QMPError) in
+            try connection.results(of: .removeNode(id.description), .sets)
         }
-        let removals = sets.compactMap { $0["fdset-id"]?.integer }.map {
-            QMPCommand("remove-fd", ["fdset-id": .integer($0)])
-        }
-        let closing = QMPCommand("closefd", ["fdname": .string(id.claimName)])
-        for case .failure(let error) in try call(what, removals + [closing]) where !error.isMissing {
+        if case .failure(let error) = removal, !error.isMissing { throw failure(what, error) }
+        let ours: [QMP.FDSet]
+        do { ours = try sets.get().filter { $0.members.contains { $0.opaque == id.description } } } catch {
             throw failure(what, error)
         }
+        let closing = ours.map { QMPCommand.removeSet($0.number) } + [.letGo(id.claimName)]
+        let results = try call(what) { (connection) throws(QMPError) in try connection.results(of: closing) }
+        for case .failure(let error) in results where !error.isMissing { throw failure(what, error) }
     }
 }

@@ -2,22 +2,23 @@ internal import Devices
 
 extension QEMUVM {
     /// Checks each device by QOM and by query-block, all in one go.
+    ///
+    /// That a device is realized need not be asked: QEMU lists no other between two commands, because one whose
+    /// realization fails is taken off the bus and out of the tree before device_add answers.
     public func verify(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
         guard !requests.isEmpty else { return [] }
-        let properties = ["realized", "parent_bus", "addr"]
-        let questions = requests.flatMap { request in
-            properties.map { QMPCommand.get($0, of: "\(QOM.peripheral)/\(request.id)") }
-        }
-        let answers = try ask([QMPCommand("query-block")] + questions)
-        guard let disks = (answers.first ?? nil)?.array else {
+        let what = "asked for its disks"
+        let behindPorts = requests.filter { isPerhapsBehindPort($0.id) }
+        let (answer, buses, slots) = try ask(
+            what, [.disks], requests.map { QMPCommand<String>.get("parent_bus", of: $0.id.path) },
+            behindPorts.map { QMPCommand<Int64>.get("addr", of: $0.id.path) })
+        guard let disks = answer.first ?? nil else {
             throw HypervisorError(.notUnderstood, "VM \(name): QEMU does not tell its disks")
         }
-        return requests.enumerated().map { index, request -> HypervisorError? in
-            let first = 1 + index * properties.count
+        let addresses = Dictionary(zip(behindPorts.map(\.id), slots)) { first, _ in first }
+        return zip(requests, buses).map { request, bus -> HypervisorError? in
             do throws(HypervisorError) {
-                try checkPlug(
-                    request, realized: answers[safe: first] ?? nil, bus: answers[safe: first + 1] ?? nil,
-                    address: answers[safe: first + 2] ?? nil)
+                try checkPlug(request, bus: bus, address: addresses[request.id] ?? nil)
                 try checkDisk(request, disks)
                 return nil
             } catch {
@@ -26,34 +27,34 @@ extension QEMUVM {
         }
     }
 
-    private func checkPlug(
-        _ request: AttachRequest, realized: JSONValue?, bus: JSONValue?, address: JSONValue?
-    ) throws(HypervisorError) {
-        guard realized?.bool == true, let bus = bus?.string else {
-            throw notVerified(
-                request, realized == nil ? "it is not among its devices" : "the device is not realized")
+    /// Only devices of places that we chose ourselves are known to be elsewhere.
+    private func isPerhapsBehindPort(_ id: AttachmentID) -> Bool {
+        switch places[id] {
+        case .port?, nil: true
+        case .slot?, .scsi?, .usb?: false
         }
+    }
+
+    private func checkPlug(_ request: AttachRequest, bus: String?, address: Int64?) throws(HypervisorError) {
+        guard let bus, !bus.isEmpty else { throw notVerified(request, "it is not among its devices") }
         if let place = places[request.id], bus.split(separator: "/").last.map(String.init) != place.bus {
             throw notVerified(request, "it is on the bus \(bus), not on \(place.bus)")
         }
         // Behind a port there is one slot; QEMU 7.2 fills others without a word, and no guest looks there.
         let isBehindPort = bus.hasPrefix(QOM.peripheral + "/") || bus.hasPrefix(QOM.anonymous + "/")
-        if isBehindPort, let address = address?.integer, address != 0 {
+        if isBehindPort, let address, address != 0 {
             throw notVerified(request, "it is in slot \(address >> 3) of \(bus), where the guest does not look")
         }
     }
 
-    private func checkDisk(_ request: AttachRequest, _ disks: [JSONValue]) throws(HypervisorError) {
+    private func checkDisk(_ request: AttachRequest, _ disks: [QMP.Disk]) throws(HypervisorError) {
         let id = request.id.description
         let disk = disks.first { disk in
-            disk["inserted"]?["node-name"]?.string == id
-                && disk["qdev"]?.string?.split(separator: "/").contains { $0 == id } == true
+            disk.inserted?.nodeName == id && disk.qdev?.split(separator: "/").contains { $0 == id } == true
         }
-        guard let inserted = disk?["inserted"] else { throw notVerified(request, "the device has no disk in it") }
-        guard let readOnly = inserted["ro"]?.bool, let size = inserted["image"]?["virtual-size"]?.integer else {
-            throw HypervisorError(
-                .notUnderstood, "VM \(name): QEMU does not tell how it has \(request.device.name)")
-        }
+        guard let medium = disk?.inserted else { throw notVerified(request, "the device has no disk in it") }
+        let readOnly = medium.isReadOnly
+        let size = medium.image.virtualSize
         guard readOnly == request.readOnly else {
             throw notVerified(request, readOnly ? "it cannot be written" : "it can be written, and must not be")
         }
@@ -68,4 +69,9 @@ extension QEMUVM {
             .notVerified, "VM \(name): \(request.device.name) is not there as it was asked for: \(reason)",
             remedy: "Detach it and attach it again")
     }
+}
+
+extension AttachmentID {
+    /// The device in QEMU's object tree.
+    fileprivate var path: String { "\(QOM.peripheral)/\(self)" }
 }

@@ -25,24 +25,24 @@ public final class QEMUVM: RunningVM {
 
     /// Where it is in its life, by query-status.
     public func state() throws(HypervisorError) -> VMState {
-        try QEMUVM.state(from: call("asked for its state", QMPCommand("query-status")), of: name)
+        try QEMUVM.state(from: call("asked for its state", .status))
     }
 
     /// The devices with our names among the VM's.
     public func attachments() throws(HypervisorError) -> Set<AttachmentID> {
         let list = try call("asked for its devices", .list(QOM.peripheral))
-        return Set(QOM.children(list).compactMap { AttachmentID($0.name) })
+        return Set(list.children.compactMap { AttachmentID($0.name) })
     }
 
     /// Hands over a copy of an open file (getfd); another of that name is closed.
     public func hold(_ descriptor: Descriptor, as name: String) throws(HypervisorError) {
-        try call("asked to hold \(name)", QMPCommand("getfd", ["fdname": .string(name)], passing: descriptor))
+        try call("asked to hold \(name)", .hold(descriptor, as: name))
     }
 
     /// Has QEMU close a file that was handed over (closefd).
     public func letGo(_ name: String) throws(HypervisorError) {
         do {
-            try connection.call(QMPCommand("closefd", ["fdname": .string(name)]))
+            try connection.call(.letGo(name))
         } catch {
             guard error.isMissing else { throw failure("asked to let go of \(name)", error) }
         }
@@ -50,10 +50,11 @@ public final class QEMUVM: RunningVM {
 
     /// Lets the VM run (cont).
     public func resume() throws(HypervisorError) {
-        let results = try call("asked to run", [QMPCommand("cont"), QMPCommand("query-status")])
-        for case .failure(let error) in results.prefix(1) { throw failure("asked to run", error) }
-        guard case .success(let answer)? = results.last else { return }
-        let state = try QEMUVM.state(from: answer, of: name)
+        let (run, status) = try call("asked to run") { (connection) throws(QMPError) in
+            try connection.results(of: .run, .status)
+        }
+        if case .failure(let error) = run { throw failure("asked to run", error) }
+        guard let state = try known("asked to run", status).map(QEMUVM.state) else { return }
         guard state == .running else {
             throw HypervisorError(.refused, "VM \(name) was told to run and is \(state)")
         }
@@ -67,7 +68,7 @@ public final class QEMUVM: RunningVM {
         let deadline = Deadline(after: limit)
         do {
             // It may be gone before its reply is: only its end counts.
-            _ = try connection.call([QMPCommand("quit")], within: limit)
+            _ = try connection.results(of: .quit, within: limit)
         } catch {}
         let closed = connection.waitForEnd(until: deadline)
         guard let process else {
@@ -93,13 +94,12 @@ public final class QEMUVM: RunningVM {
     }
 
     /// The words of QEMU's RunState (qapi/run-state.json).
-    static func state(from answer: JSONValue, of vm: VMName) throws(HypervisorError) -> VMState {
-        switch answer["status"]?.string {
-        case "prelaunch"?: return .notStarted
-        case "running"?: return .running
-        case let word? where ["shutdown", "internal-error", "guest-panicked"].contains(word): return .ended(word)
-        case let word?: return .paused(printable(word, limit: 40))
-        case nil: throw HypervisorError(.notUnderstood, "VM \(vm): QEMU does not say in which state it is")
+    static func state(from answer: QMP.Status) -> VMState {
+        switch answer.status {
+        case "prelaunch": .notStarted
+        case "running": .running
+        case "shutdown", "internal-error", "guest-panicked": .ended(answer.status)
+        default: .paused(printable(answer.status, limit: 40))
         }
     }
 }
@@ -109,23 +109,57 @@ public final class QEMUVM: RunningVM {
 extension QEMUVM {
     /// Sends a command whose refusal is a failure; `what` continues "VM x, …".
     @discardableResult
-    func call(_ what: String, _ command: QMPCommand) throws(HypervisorError) -> JSONValue {
+    func call<Reply>(_ what: String, _ command: QMPCommand<Reply>) throws(HypervisorError) -> Reply {
+        try call(what) { (connection) throws(QMPError) in try connection.call(command) }
+    }
+
+    /// Converses with QEMU, with the errors of the protocol in our words.
+    func call<Answer>(
+        _ what: String, _ conversation: (QMPConnection) throws(QMPError) -> Answer
+    ) throws(HypervisorError) -> Answer {
         do {
-            return try connection.call(command)
+            return try conversation(connection)
         } catch {
             throw failure(what, error)
         }
     }
 
-    /// Sends several commands and answers with all their results.
-    func call(
-        _ what: String, _ commands: [QMPCommand]
-    ) throws(HypervisorError) -> [Result<JSONValue, QMPError>] {
-        do {
-            return try connection.call(commands)
-        } catch {
-            throw failure(what, error)
+    /// Asks several things at once; what QEMU refuses to tell is nil, what it tells in a wrong form is an error.
+    func ask<each Reply>(
+        _ what: String, _ commands: repeat QMPCommand<each Reply>
+    ) throws(HypervisorError) -> (repeat (each Reply)?) {
+        let results = try call(what) { (connection) throws(QMPError) in
+            try connection.results(of: repeat each commands)
         }
+        return (repeat try known(what, each results))
+    }
+
+    /// Asks groups of like things at once, in the same way.
+    func ask<each Reply>(
+        _ what: String, _ groups: repeat [QMPCommand<each Reply>]
+    ) throws(HypervisorError) -> (repeat [(each Reply)?]) {
+        let results = try call(what) { (connection) throws(QMPError) in
+            try connection.results(of: repeat each groups)
+        }
+        return (repeat try known(what, each results))
+    }
+
+    private func known<Reply>(
+        _ what: String, _ result: Result<Reply, QMPError>
+    ) throws(HypervisorError) -> Reply? {
+        switch result {
+        case .success(let reply): return reply
+        case .failure(.server): return nil
+        case .failure(let error): throw failure(what, error)
+        }
+    }
+
+    private func known<Reply>(
+        _ what: String, _ results: [Result<Reply, QMPError>]
+    ) throws(HypervisorError) -> [Reply?] {
+        var replies: [Reply?] = []
+        for result in results { replies.append(try known(what, result)) }
+        return replies
     }
 
     /// The error of the protocol in our words.

@@ -1,4 +1,5 @@
 internal import Devices
+internal import FoundationEssentials
 internal import Platform
 
 /// A QMP conversation with one QEMU over its socket: commands by number, replies matched by it, events kept.
@@ -12,9 +13,13 @@ final class QMPConnection {
     static let lineLimit = 16 << 20
     /// How many events are kept for who asks later; the oldest go first.
     static let keptEvents = 256
+    /// How commands are written: equal ones as equal lines.
+    static let requestForm: JSONEncoder.OutputFormatting = [.sortedKeys, .withoutEscapingSlashes]
 
     private let socket: UnixSocket
     private let timeout: Duration
+    private let encoder = JSONEncoder()
+    private let decoder = JSONDecoder()
     private var buffer = LineBuffer()
     private var nextID: Int64 = 1
     private var events: [QMPEvent] = []
@@ -24,7 +29,8 @@ final class QMPConnection {
     init(greetedBy socket: UnixSocket, until deadline: Deadline, timeout: Duration) throws(QMPError) {
         self.socket = socket
         self.timeout = timeout
-        guard let message = try receive(until: deadline) else {
+        encoder.outputFormatting = QMPConnection.requestForm
+        guard let message = try receive(QMP.Nothing.self, until: deadline) else {
             throw .transport("it accepts the connection but sends no greeting")
         }
         guard case .greeting = message else {
@@ -37,39 +43,33 @@ final class QMPConnection {
 
     /// Sends one command and waits for its result.
     @discardableResult
-    func call(_ command: QMPCommand) throws(QMPError) -> JSONValue {
-        guard let result = try call([command]).first else { throw .transport("no reply") }
-        return try result.get()
+    func call<Reply>(_ command: QMPCommand<Reply>) throws(QMPError) -> Reply {
+        try results(of: command).get()
     }
 
-    /// Sends commands without waiting for each reply, and answers with their results in the same order.
+    /// Sends commands without waiting for each reply, and answers with their results.
     ///
     /// A command that passes a descriptor goes alone: QEMU drops a descriptor that it has not used when the next comes.
     ///
     /// `limit` takes the place of the timeout for this call.
-    func call(
-        _ commands: [QMPCommand], within limit: Duration? = nil
-    ) throws(QMPError) -> [Result<JSONValue, QMPError>] {
-        if let failure { throw failure }
-        let timeout = limit ?? self.timeout
-        let deadline = Deadline(after: timeout)
-        let base = nextID
-        nextID += Int64(commands.count)
-        var results: [Result<JSONValue, QMPError>] = []
-        var sent = 0
-        while results.count < commands.count {
-            let window = sendable(commands.dropFirst(sent), unanswered: sent - results.count)
-            if !window.isEmpty {
-                try send(window, firstID: base + Int64(sent), until: deadline)
-                sent += window.count
-            }
-            guard let reply = try reply(to: base + Int64(results.count), until: deadline) else {
-                let name = commands[safe: results.count]?.name ?? ""
-                throw .transport("no answer to '\(name)' within \(timeout.inSeconds)")
-            }
-            results.append(reply)
-        }
-        return results
+    func results<each Reply>(
+        of commands: repeat QMPCommand<each Reply>, within limit: Duration? = nil
+    ) throws(QMPError) -> (repeat Result<each Reply, QMPError>) {
+        var requests: [QMPRequest] = []
+        for command in repeat each commands { requests.append(command.request) }
+        var batch = try begin(requests, within: limit)
+        return (repeat try next((each Reply).self, of: &batch))
+    }
+
+    /// Sends groups of commands in the same way, those of the first group first, and answers with the results of each
+    /// group in their order.
+    func results<each Reply>(
+        of groups: repeat [QMPCommand<each Reply>]
+    ) throws(QMPError) -> (repeat [Result<each Reply, QMPError>]) {
+        var requests: [QMPRequest] = []
+        for group in repeat each groups { requests += QMPRequest.all(group) }
+        var batch = try begin(requests, within: nil)
+        return (repeat try next((each groups).count, of: &batch))
     }
 
     /// Waits for an event that was not taken yet; nil when the deadline came first.
@@ -80,7 +80,7 @@ final class QMPConnection {
                 if events[safe: index].map(wanted) == true { return events.remove(at: index) }
                 index += 1
             }
-            guard let message = try receive(until: deadline) else { return nil }
+            guard let message = try receive(QMP.Nothing.self, until: deadline) else { return nil }
             if case .event(let event) = message {
                 keep(event)
                 index = max(0, events.count - 1)
@@ -95,27 +95,75 @@ final class QMPConnection {
     /// Reads until QEMU closes the connection; answers false when the deadline came first.
     func waitForEnd(until deadline: Deadline) -> Bool {
         do {
-            while try receive(until: deadline) != nil, !deadline.hasPassed {}
+            while try receive(QMP.Nothing.self, until: deadline) != nil, !deadline.hasPassed {}
             return false
         } catch {
             return true
         }
     }
 
-    private func sendable(_ rest: ArraySlice<QMPCommand>, unanswered: Int) -> ArraySlice<QMPCommand> {
-        guard let first = rest.first else { return [] }
-        if first.passing != nil { return unanswered == 0 ? rest.prefix(1) : [] }
-        return rest.prefix(QMPConnection.unansweredLimit - unanswered).prefix { $0.passing == nil }
+    /// Commands on their way, and how far they are.
+    private struct Batch {
+        let requests: [QMPRequest]
+        let firstID: Int64
+        let timeout: Duration
+        let deadline: Deadline
+        var sent = 0
+        var answered = 0
+
+        /// What may go out now.
+        var sendable: ArraySlice<QMPRequest> {
+            let rest = requests.dropFirst(sent)
+            let unanswered = sent - answered
+            guard let first = rest.first else { return [] }
+            if first.passing != nil { return unanswered == 0 ? rest.prefix(1) : [] }
+            return rest.prefix(QMPConnection.unansweredLimit - unanswered).prefix { $0.passing == nil }
+        }
+    }
+
+    private func begin(_ requests: [QMPRequest], within limit: Duration?) throws(QMPError) -> Batch {
+        if let failure { throw failure }
+        let timeout = limit ?? self.timeout
+        defer { nextID += Int64(requests.count) }
+        return Batch(requests: requests, firstID: nextID, timeout: timeout, deadline: Deadline(after: timeout))
+    }
+
+    /// The result of the next command of the batch; sends what may be sent.
+    private func next<Reply: Decodable & Sendable>(
+        _ type: Reply.Type, of batch: inout Batch
+    ) throws(QMPError) -> Result<Reply, QMPError> {
+        let sendable = batch.sendable
+        if !sendable.isEmpty {
+            try send(sendable, firstID: batch.firstID + Int64(batch.sent), until: batch.deadline)
+            batch.sent += sendable.count
+        }
+        guard let reply = try reply(type, to: batch.firstID + Int64(batch.answered), until: batch.deadline) else {
+            let name = batch.requests[safe: batch.answered]?.name ?? ""
+            throw .transport("no answer to '\(name)' within \(batch.timeout.inSeconds)")
+        }
+        batch.answered += 1
+        return reply
+    }
+
+    private func next<Reply: Decodable & Sendable>(
+        _ count: Int, of batch: inout Batch
+    ) throws(QMPError) -> [Result<Reply, QMPError>] {
+        var results: [Result<Reply, QMPError>] = []
+        results.reserveCapacity(count)
+        for _ in 0..<count { results.append(try next(Reply.self, of: &batch)) }
+        return results
     }
 
     private func send(
-        _ commands: ArraySlice<QMPCommand>, firstID: Int64, until deadline: Deadline
+        _ requests: ArraySlice<QMPRequest>, firstID: Int64, until deadline: Deadline
     ) throws(QMPError) {
         var bytes: [UInt8] = []
-        for (offset, command) in commands.enumerated() { bytes += command.line(id: firstID + Int64(offset)) }
+        for (offset, request) in requests.enumerated() {
+            bytes += try request.line(id: firstID + Int64(offset), by: encoder)
+        }
         let done: Bool
         do {
-            done = try socket.send(bytes, passing: commands.first?.passing, until: deadline)
+            done = try socket.send(bytes, passing: requests.first?.passing, until: deadline)
         } catch {
             throw broken(.transport("the connection was lost (\(error.reason))"))
         }
@@ -123,8 +171,10 @@ final class QMPConnection {
         guard done else { throw broken(.transport("it takes no commands within \(timeout.inSeconds)")) }
     }
 
-    private func reply(to id: Int64, until deadline: Deadline) throws(QMPError) -> Result<JSONValue, QMPError>? {
-        while let message = try receive(until: deadline) {
+    private func reply<Reply: Decodable & Sendable>(
+        _ type: Reply.Type, to id: Int64, until deadline: Deadline
+    ) throws(QMPError) -> Result<Reply, QMPError>? {
+        while let message = try receive(type, until: deadline) {
             switch message {
             case .event(let event): keep(event)
             case .reply(id, let result): return result
@@ -139,12 +189,14 @@ final class QMPConnection {
     }
 
     /// The next line, decoded; nil when the deadline came first.
-    private func receive(until deadline: Deadline) throws(QMPError) -> QMPMessage? {
+    private func receive<Reply: Decodable & Sendable>(
+        _ type: Reply.Type, until deadline: Deadline
+    ) throws(QMPError) -> QMPMessage<Reply>? {
         if let failure { throw failure }
         while true {
             if let line = buffer.next() {
                 if line.isEmpty { continue }
-                do { return try QMPMessage(line: line) } catch { throw broken(error) }
+                do { return try QMPMessage(line: line, by: decoder) } catch { throw broken(error) }
             }
             guard buffer.count <= QMPConnection.lineLimit else {
                 throw broken(.undecodable("more than 16 MiB without the end of a line", raw: buffer.start))
@@ -175,44 +227,6 @@ final class QMPConnection {
     private func broken(_ error: QMPError) -> QMPError {
         failure = error
         return error
-    }
-}
-
-/// Bytes as they come, cut into lines.
-private struct LineBuffer {
-    private var bytes: [UInt8] = []
-    private var begin = 0
-    private var searched = 0
-    /// The line that was taken last, or its beginning.
-    private(set) var last: [UInt8] = []
-
-    /// How many bytes wait for the end of their line.
-    var count: Int { bytes.count - begin }
-
-    /// The beginning of an unfinished line, bounded.
-    var start: [UInt8] { Array(bytes.dropFirst(begin).prefix(QMPError.keptBytes)) }
-
-    mutating func append(_ more: [UInt8]) {
-        if begin > 0 {
-            bytes = Array(bytes.dropFirst(begin))
-            searched -= begin
-            begin = 0
-        }
-        bytes += more
-    }
-
-    /// The next whole line without its end; nil when more bytes are needed.
-    mutating func next() -> [UInt8]? {
-        guard let end = bytes.dropFirst(searched).firstIndex(of: UInt8(ascii: "\n")) else {
-            searched = bytes.count
-            return nil
-        }
-        var line = bytes.prefix(end).dropFirst(begin)
-        if line.last == UInt8(ascii: "\r") { line = line.dropLast() }
-        begin = end + 1
-        searched = begin
-        last = Array(line.prefix(QMPError.keptBytes))
-        return Array(line)
     }
 }
 

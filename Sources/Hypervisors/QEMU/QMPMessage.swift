@@ -1,87 +1,89 @@
 internal import Devices
-internal import Platform
-
-/// One command of the QEMU Machine Protocol.
-struct QMPCommand: Sendable {
-    /// Its name in QEMU's QAPI schema.
-    let name: String
-    /// Its arguments, of exactly the types of the schema.
-    let arguments: [String: JSONValue]
-    /// A descriptor that goes with it.
-    let passing: Descriptor?
-
-    init(_ name: String, _ arguments: [String: JSONValue] = [:], passing: Descriptor? = nil) {
-        self.name = name
-        self.arguments = arguments
-        self.passing = passing
-    }
-
-    /// The line that is sent; members in order, so that equal commands are equal lines.
-    func line(id: Int64) -> [UInt8] {
-        var message: [String: JSONValue] = ["execute": .string(name), "id": .integer(id)]
-        if !arguments.isEmpty { message["arguments"] = .object(arguments) }
-        return Array((JSONValue.object(message).text + "\n").utf8)
-    }
-}
+internal import FoundationEssentials
 
 /// Something that happened in the VM, told without being asked.
 struct QMPEvent: Sendable {
     let name: String
-    let data: JSONValue
+    /// The id of the device that it is about, if there is one.
+    let device: String?
 }
 
-/// One line from QEMU.
-enum QMPMessage: Sendable {
+/// One line from QEMU, at a moment when a reply of that type is what comes next.
+///
+/// A line that is no message breaks the conversation; a reply of another form than it should have is the failure of its
+/// one command.
+enum QMPMessage<Reply: Decodable & Sendable>: Sendable {
     case greeting
     case event(QMPEvent)
-    case reply(id: Int64?, Result<JSONValue, QMPError>)
+    case reply(id: Int64?, Result<Reply, QMPError>)
 
     /// Reads one line; what is none of the three kinds is undecodable.
-    init(line: [UInt8]) throws(QMPError) {
-        guard let value = JSONParser.parse(line) else { throw .undecodable("a line that is not JSON", raw: line) }
-        if value["QMP"]?.object != nil {
-            self = .greeting
-        } else if let name = value["event"]?.string {
-            self = .event(QMPEvent(name: name, data: value["data"] ?? .null))
-        } else if let result = value["return"] {
-            self = .reply(id: value["id"]?.integer, .success(result))
-        } else if let error = value["error"], let kind = error["class"]?.string, let text = error["desc"]?.string {
-            self = .reply(id: value["id"]?.integer, .failure(.server(class: kind, description: text)))
-        } else {
+    init(line: [UInt8], by decoder: JSONDecoder) throws(QMPError) {
+        do {
+            self = try decoder.decode(QMPMessage.self, from: Data(line))
+        } catch DecodingError.dataCorrupted {
+            throw .undecodable("a line that is not JSON", raw: line)
+        } catch {
             throw .undecodable("a message of no known kind", raw: line)
+        }
+        if case .reply(let id, .failure(.undecodable(let what, _))) = self {
+            self = .reply(id: id, .failure(.undecodable(what, raw: Array(line.prefix(QMPError.keptBytes)))))
         }
     }
 }
 
-/// Why a QMP command has no result: we could not ask, it said no, or we did not understand the answer.
-enum QMPError: Error, Equatable, CustomStringConvertible {
-    /// No connection, or no answer in time; a reason in words.
-    case transport(String)
-    /// QEMU's own error: its class of the QAPI schema and its text.
-    case server(class: String, description: String)
-    /// What came, described, and the first of its bytes.
-    case undecodable(String, raw: [UInt8])
-
-    /// How many bytes of an undecodable answer are kept.
-    static let keptBytes = 512
-
-    var description: String {
-        switch self {
-        case .transport(let reason): reason
-        case .server(_, let text): "QEMU says '\(printable(text, limit: 512))'"
-        case .undecodable(let what, let raw): "QEMU sent \(what): '\(printable(raw.prefix(Self.keptBytes)))'"
+extension QMPMessage: Decodable {
+    /// Goes through the line once, reply and all, and looks only at the members that have a meaning here.
+    init(from decoder: any Decoder) throws {
+        let members = try decoder.container(keyedBy: QMPMember.self)
+        let id = try? members.decode(Int64.self, forKey: .id)
+        if members.contains(.reply) {
+            do {
+                self = .reply(id: id, .success(try members.decode(Reply.self, forKey: .reply)))
+            } catch {
+                self = .reply(id: id, .failure(.undecodable(misfit(error), raw: [])))
+            }
+        } else if members.contains(.error) {
+            let refusal = try members.decode(QMPRefusal.self, forKey: .error)
+            self = .reply(id: id, .failure(.server(class: refusal.class, description: refusal.desc)))
+        } else if members.contains(.event) {
+            let name = try members.decode(String.self, forKey: .event)
+            let data = try? members.decode(QMPEventData.self, forKey: .data)
+            self = .event(QMPEvent(name: name, device: data?.device))
+        } else {
+            _ = try members.nestedContainer(keyedBy: QMPMember.self, forKey: .greeting)
+            self = .greeting
         }
     }
+}
 
-    /// Whether QEMU refused with a text that contains one of these.
-    func says(_ texts: String...) -> Bool {
-        guard case .server(_, let description) = self else { return false }
-        return texts.contains { description.contains($0) }
-    }
+private enum QMPMember: String, CodingKey {
+    case greeting = "QMP"
+    case reply = "return"
+    case event, data, id, error
+}
 
-    /// Whether QEMU does not know what we named.
-    var isMissing: Bool {
-        guard case .server(let kind, _) = self else { return false }
-        return kind == "DeviceNotFound" || says("not found", "Failed to find node", "Cannot find node")
+private struct QMPRefusal: Decodable {
+    let `class`: String
+    let desc: String
+}
+
+/// The one member that we read of what an event tells.
+private struct QMPEventData: Decodable {
+    let device: String?
+}
+
+/// What is wrong with a reply, in words.
+private func misfit(_ error: any Error) -> String {
+    let path: [any CodingKey]
+    switch error as? DecodingError {
+    case .keyNotFound(let key, let context)?: path = context.codingPath + [key]
+    case .typeMismatch(_, let context)?, .valueNotFound(_, let context)?, .dataCorrupted(let context)?:
+        path = context.codingPath
+    default: path = []
     }
+    let place = path.dropFirst().map { $0.intValue.map(String.init) ?? $0.stringValue }.joined(separator: ".")
+    return place.isEmpty
+        ? "an answer of another form than it should have"
+        : "an answer whose '\(printable(place, limit: 80))' is missing or of another type than it should be"
 }

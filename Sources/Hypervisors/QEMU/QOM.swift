@@ -7,8 +7,8 @@ enum QOM {
     /// The only PCI bus of an i440fx machine.
     static let conventionalBus = "/machine/i440fx/pci.0"
 
-    /// One entry of a node.
-    struct Entry: Hashable, Sendable {
+    /// One entry of a node: ObjectPropertyInfo, in qom-list.
+    struct Entry: Decodable, Hashable, Sendable {
         let name: String
         let type: String
 
@@ -23,31 +23,14 @@ enum QOM {
         }
     }
 
-    /// What a qom-list answered; what has not the right form is left out.
-    static func entries(_ answer: JSONValue) -> [Entry] {
-        (answer.array ?? []).compactMap { entry in
-            guard let name = entry["name"]?.string, let type = entry["type"]?.string else { return nil }
-            return Entry(name: name, type: type)
-        }
-    }
-
-    /// The child nodes in a qom-list.
-    static func children(_ answer: JSONValue) -> [Entry] { entries(answer).filter { $0.childType != nil } }
-
-    /// The devices on a bus: its links `child[0]`, `child[1]`, ….
-    static func devices(onBus answer: JSONValue) -> [Entry] {
-        entries(answer).filter { $0.name.hasPrefix("child[") && $0.linkType != nil }
-    }
 }
 
-extension QMPCommand {
-    /// qom-list.
-    static func list(_ path: String) -> QMPCommand { QMPCommand("qom-list", ["path": .string(path)]) }
+extension [QOM.Entry] {
+    /// The child nodes.
+    var children: [QOM.Entry] { filter { $0.childType != nil } }
 
-    /// qom-get.
-    static func get(_ property: String, of path: String) -> QMPCommand {
-        QMPCommand("qom-get", ["path": .string(path), "property": .string(property)])
-    }
+    /// The devices on a bus: its links `child[0]`, `child[1]`, ….
+    var busDevices: [QOM.Entry] { filter { $0.name.hasPrefix("child[") && $0.linkType != nil } }
 }
 
 extension Result {

@@ -1,0 +1,48 @@
+internal import FoundationEssentials
+internal import Platform
+
+/// One command of the QEMU Machine Protocol, and the type of its answer.
+struct QMPCommand<Reply: Decodable & Sendable>: Sendable {
+    /// What is sent.
+    let request: QMPRequest
+
+    init(_ name: String, _ arguments: (any Encodable & Sendable)? = nil, passing: Descriptor? = nil) {
+        request = QMPRequest(name: name, arguments: arguments, passing: passing)
+    }
+}
+
+/// What is sent for a command.
+struct QMPRequest: Sendable {
+    /// Its name in QEMU's QAPI schema.
+    let name: String
+    /// Its arguments, of exactly the types of the schema: QEMU takes 1 and "1" and 1.0 for different things.
+    let arguments: (any Encodable & Sendable)?
+    /// A descriptor that goes with it.
+    let passing: Descriptor?
+
+    /// What is sent for several commands. (Written out in a loop over a parameter pack, it is too much for swiftc 6.3.1.)
+    static func all<Reply>(_ commands: [QMPCommand<Reply>]) -> [QMPRequest] { commands.map { $0.request } }
+
+    /// The line that is sent.
+    func line(id: Int64, by encoder: JSONEncoder) throws(QMPError) -> [UInt8] {
+        do {
+            return try Array(encoder.encode(Line(id: id, request: self))) + [UInt8(ascii: "\n")]
+        } catch {
+            throw .transport("the command '\(name)' cannot be written as JSON (\(error))")
+        }
+    }
+
+    private struct Line: Encodable {
+        let id: Int64
+        let request: QMPRequest
+
+        enum CodingKeys: String, CodingKey { case execute, arguments, id }
+
+        func encode(to encoder: any Encoder) throws {
+            var members = encoder.container(keyedBy: CodingKeys.self)
+            try members.encode(request.name, forKey: .execute)
+            try members.encode(id, forKey: .id)
+            if let arguments = request.arguments { try members.encode(arguments, forKey: .arguments) }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+extension QMP {
+    /// BlockInfo: a disk of the guest's in query-block.
+    struct Disk: Decodable, Sendable {
+        /// QOM path of the device; nil for a drive that no device has.
+        let qdev: String?
+        /// What is in it; nil for an empty drive.
+        let inserted: Medium?
+    }
+
+    /// BlockDeviceInfo: what a disk's data come from.
+    struct Medium: Decodable, Sendable {
+        let nodeName: String?
+        let isReadOnly: Bool
+        let image: Image
+
+        enum CodingKeys: String, CodingKey {
+            case nodeName = "node-name"
+            case isReadOnly = "ro"
+            case image
+        }
+    }
+
+    /// ImageInfo.
+    struct Image: Decodable, Sendable {
+        /// In bytes.
+        let virtualSize: Int64
+
+        enum CodingKeys: String, CodingKey { case virtualSize = "virtual-size" }
+    }
+
+    /// BlockdevOptions of a raw node on a host device or file.
+    struct Node: Encodable, Sendable {
+        let driver = "raw"
+        let name: String
+        let isReadOnly: Bool
+        let file: Storage
+
+        enum CodingKeys: String, CodingKey {
+            case driver
+            case name = "node-name"
+            case isReadOnly = "read-only"
+            case file
+        }
+    }
+
+    /// BlockdevOptionsFile: the node below.
+    struct Storage: Encodable, Sendable {
+        /// `host_device` for block devices, `file` for plain files.
+        let driver: String
+        let filename: String
+        let isReadOnly: Bool
+
+        enum CodingKeys: String, CodingKey {
+            case driver, filename
+            case isReadOnly = "read-only"
+        }
+    }
+
+    /// The argument of blockdev-del.
+    struct NodeName: Encodable, Sendable {
+        let name: String
+
+        enum CodingKeys: String, CodingKey { case name = "node-name" }
+    }
+}
