@@ -10,7 +10,7 @@ final class QMPConnection {
     /// QEMU stops reading when 8 commands wait for their turn (QMP_REQ_QUEUE_LEN_MAX in monitor/qmp.c).
     static let unansweredLimit = 8
     /// The longest line that is taken, in bytes.
-    static let lineLimit = 16 << 20
+    static let lineLimit = 2 << 20
     /// How many events are kept for who asks later; the oldest go first.
     static let keptEvents = 256
     /// How commands are written: equal ones as equal lines.
