@@ -19,6 +19,7 @@ let package = Package(
     products: [
         .executable(name: "vmdev-apply", targets: ["vmdev-apply"]),
         .executable(name: "vmdevctl", targets: ["vmdevctl"]),
+        .executable(name: "vmdev-generator", targets: ["vmdev-generator"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
@@ -49,6 +50,10 @@ let package = Package(
                 "Systemd",
             ],
             swiftSettings: swift),
+        .target(
+            name: "Units", dependencies: ["Assignments", "Devices", "Platform", "Settings"], swiftSettings: swift),
+        .executableTarget(
+            name: "vmdev-generator", dependencies: ["Platform", "Units"], swiftSettings: swift),
         .executableTarget(
             name: "vmdev-apply", dependencies: ["Applying", "Devices", "Platform", "Settings", arguments],
             swiftSettings: swift),
@@ -59,6 +64,8 @@ let package = Package(
             name: "TestSupport",
             dependencies: ["Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform"],
             path: "Tests/Support", swiftSettings: testing),
+        .testTarget(
+            name: "UnitsTests", dependencies: ["Devices", "Platform", "Units"], swiftSettings: testing),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: testing),
         .testTarget(name: "DevicesTests", dependencies: ["Devices"], swiftSettings: testing),
         .testTarget(
@@ -93,7 +100,7 @@ let package = Package(
             ],
             swiftSettings: testing),
         .testTarget(
-            name: "SystemTests", dependencies: ["Platform", "vmdev-apply", "vmdevctl"], path: "Tests/System",
+            name: "SystemTests", dependencies: ["Platform", "vmdev-apply", "vmdev-generator", "vmdevctl"], path: "Tests/System",
             exclude: ["Container", "Demo", "Guest"], swiftSettings: testing),
     ],
     swiftLanguageModes: [.v6],
