@@ -37,6 +37,9 @@ install: ## install into DESTDIR and PREFIX (after make build)
 	install -s -m 755 $(RELEASE)/vmdev-generator $(DESTDIR)$(PREFIX)/lib/systemd/system-generators/vmdev-generator
 	cd $(DESTDIR)$(PREFIX)/bin && for name in qvm-device qvm-block qvm-usb qvm-pci qvm-mic; do test -e $$name || ln -s vmdevctl $$name; done
 	install -m 644 units/tmpfiles.d/vmdev.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/vmdev.conf
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/catalog $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 units/vmdev.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/vmdev.catalog
+	install -m 644 units/vmdev@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/vmdev@.service
 	install -m 644 units/vmdev.conf units/qemu@.service units/work.conf $(EXAMPLES)
 
 clean: ## remove everything that was built

@@ -46,7 +46,8 @@ let package = Package(
         .target(
             name: "Control",
             dependencies: [
-                "Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings",
+                "Applying", "Assignments", "CLinux", "Devices", "HostDevices", "Hypervisors", "Platform",
+                "Settings",
                 "Systemd",
             ],
             swiftSettings: swift),
@@ -100,7 +101,9 @@ let package = Package(
             ],
             swiftSettings: testing),
         .testTarget(
-            name: "SystemTests", dependencies: ["Platform", "vmdev-apply", "vmdev-generator", "vmdevctl"], path: "Tests/System",
+            name: "SystemTests",
+            dependencies: ["Applying", "Platform", "Systemd", "vmdev-apply", "vmdev-generator", "vmdevctl"],
+            path: "Tests/System",
             exclude: ["Container", "Demo", "Guest"], swiftSettings: testing),
     ],
     swiftLanguageModes: [.v6],

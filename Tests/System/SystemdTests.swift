@@ -71,7 +71,9 @@ private func loadedLibraryFolder(_ name: String) throws -> String {
         Requirement.wholeHost, Requirement.command("systemd-nspawn", of: "systemd-container"),
         Requirement.command("mmdebstrap", of: "mmdebstrap")))
 struct SystemdTests {
-    @Test("systemctl start fails for a missing disk and the journal says why; VMs with assignments are hooked and ordered")
+    @Test(
+        "systemctl start fails for a missing disk, the journal says why, and VMs with assignments are hooked in order"
+    )
     func story() throws {
         let boot = try Boot()
 
@@ -110,5 +112,24 @@ struct SystemdTests {
         let fourth = boot.read("fourth.show").split(separator: "\n")
         #expect(fourth.contains { $0.hasPrefix("After=") && $0.contains("qemu@sys-usb.service") }, "\(fourth)")
         #expect(fourth.contains { $0.hasPrefix("Requires=") && $0.contains("qemu@sys-usb.service") })
+
+        // The oneshot in its sandbox: one VM gets the disk, the next is told who has it.
+        #expect(boot.read("fifth.start-status") == "0\n", "\(boot.read("fifth.status"))")
+        #expect(!boot.entries(of: "fifth", containing: "is attached").isEmpty)
+        #expect(boot.read("sixth.start-status") == "1\n")
+        #expect(boot.read("sixth.status").contains("status=73/CANTCREAT"), "\(boot.read("sixth.status"))")
+        let taken = boot.entries(of: "sixth", containing: "is taken by VM fifth")
+        #expect(taken.first?["VMDEV_REASON"] == "taken", "\(boot.read("sixth.journal"))")
+
+        // What the journal tells to whoever asks, with the catalog's explanation.
+        #expect(boot.read("sixth.explained").contains("The VM does not start without it."))
+        #expect(boot.read("sixth.explained").contains("VMDEV_REASON=taken"))
+        let log = boot.read("sixth.log").split(separator: "\n").map(String.init)
+        #expect(log.first?.contains("  sixth  REFUSED") == true, "\(log)")
+        #expect(
+            log.contains { $0.hasPrefix("    ! block device dom0:\(boot.disk.port) is taken by VM fifth") },
+            "\(log)")
+        #expect(boot.read("work.log").contains(#""verdict":"REFUSED""#), "\(boot.read("work.log"))")
+        #expect(boot.read("last.log").split(separator: "\n").first?.contains("  sixth  REFUSED") == true)
     }
 }
