@@ -6,6 +6,10 @@ LIBEXEC = $(DESTDIR)$(PREFIX)/lib/vmdev
 EXAMPLES = $(DESTDIR)$(PREFIX)/share/doc/vmdevctl/examples
 RELEASE = .build/release
 
+# These look at locks in their own process: a program that another test starts would hold a copy of them between its fork
+# and its exec, so they run apart.
+LOCKING = ^(Applying|Control)Tests
+
 .PHONY: build demo test install clean help
 
 build: ## build the programs (release)
@@ -24,7 +28,8 @@ test: ## format, warnings, unit and system tests (the system tests as root)
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
 	CI=true $(SWIFT) build --build-tests
 	Tests/System/Guest/make-guest .build/guest >/dev/null
-	$(SWIFT) test --skip-build --disable-xctest
+	$(SWIFT) test --skip-build --disable-xctest --filter '$(LOCKING)'
+	$(SWIFT) test --skip-build --disable-xctest --skip '$(LOCKING)'
 	@echo "make test: all passed"
 
 # On Qubes OS the qvm- names are taken: there they stay what they are.
