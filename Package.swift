@@ -19,6 +19,7 @@ let package = Package(
     products: [
         .executable(name: "vmdev-apply", targets: ["vmdev-apply"]),
         .executable(name: "vmdevctl", targets: ["vmdevctl"]),
+        .executable(name: "vmdev-generator", targets: ["vmdev-generator"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
@@ -45,10 +46,15 @@ let package = Package(
         .target(
             name: "Control",
             dependencies: [
-                "Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings",
+                "Applying", "Assignments", "CLinux", "Devices", "HostDevices", "Hypervisors", "Platform",
+                "Settings",
                 "Systemd",
             ],
             swiftSettings: swift),
+        .target(
+            name: "Units", dependencies: ["Assignments", "Devices", "Platform", "Settings"], swiftSettings: swift),
+        .executableTarget(
+            name: "vmdev-generator", dependencies: ["Platform", "Units"], swiftSettings: swift),
         .executableTarget(
             name: "vmdev-apply", dependencies: ["Applying", "Devices", "Platform", "Settings", arguments],
             swiftSettings: swift),
@@ -59,6 +65,8 @@ let package = Package(
             name: "TestSupport",
             dependencies: ["Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform"],
             path: "Tests/Support", swiftSettings: testing),
+        .testTarget(
+            name: "UnitsTests", dependencies: ["Devices", "Platform", "Units"], swiftSettings: testing),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: testing),
         .testTarget(name: "DevicesTests", dependencies: ["Devices"], swiftSettings: testing),
         .testTarget(
@@ -93,7 +101,9 @@ let package = Package(
             ],
             swiftSettings: testing),
         .testTarget(
-            name: "SystemTests", dependencies: ["Platform", "vmdev-apply", "vmdevctl"], path: "Tests/System",
+            name: "SystemTests",
+            dependencies: ["Applying", "Platform", "Systemd", "vmdev-apply", "vmdev-generator", "vmdevctl"],
+            path: "Tests/System",
             exclude: ["Container", "Demo", "Guest"], swiftSettings: testing),
     ],
     swiftLanguageModes: [.v6],

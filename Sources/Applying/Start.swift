@@ -89,6 +89,7 @@ struct Start {
         tellProblems()
         let without = problems.isEmpty ? ", all that are assigned" : ", without the optional ones named above"
         let count = applier.devices(already.count + attached.count) + without
+        applier.reporter.progress("VM \(target) has \(count)")
         applier.reporter.report(
             state == .notStarted
                 ? Outcome(.started, target: target, "VM \(target): starts with \(count)")
@@ -100,6 +101,8 @@ struct Start {
     /// surely than the VM would give them back one by one. Only if it does not end are they taken away in reverse.
     private func refuseStart(_ attached: [Resolution.Item]) -> Sysexit {
         tellProblems()
+        applier.reporter.progress(
+            "VM \(target) was not started: \(problems.first { !$0.isTolerable }?.message ?? "")")
         let status = Sysexit.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
         do {
             try vm.end()

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef BLKGETDISKSEQ
@@ -110,4 +111,18 @@ int vmdev_node_number(int fd, uint32_t *major_number, uint32_t *minor_number, in
     *minor_number = minor(status.st_rdev);
     *is_block = S_ISBLK(status.st_mode);
     return 0;
+}
+
+struct vmdev_calendar vmdev_local_time(int64_t seconds) {
+    time_t moment = (time_t)seconds;
+    struct tm time = {0};
+    localtime_r(&moment, &time);
+    return (struct vmdev_calendar){
+        time.tm_year + 1900, time.tm_mon + 1, time.tm_mday, time.tm_hour, time.tm_min, time.tm_sec};
+}
+
+int64_t vmdev_moment(struct vmdev_calendar calendar) {
+    struct tm time = {.tm_year = calendar.year - 1900, .tm_mon = calendar.month - 1, .tm_mday = calendar.day,
+        .tm_hour = calendar.hour, .tm_min = calendar.minute, .tm_sec = calendar.second, .tm_isdst = -1};
+    return mktime(&time);
 }

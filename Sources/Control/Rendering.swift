@@ -138,7 +138,7 @@ extension DeviceOptions {
     }
 }
 
-private func json(_ value: some Encodable, _ form: OutputForm) -> String {
+func json(_ value: some Encodable, _ form: OutputForm) -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting =
         form == .pretty

@@ -13,6 +13,8 @@ public struct Settings: Sendable {
 
     /// `[Host] Hypervisor=`.
     public private(set) var hypervisor = Hypervisor.auto
+    /// `[Host] VMUnit=`: the name of the unit that starts a VM.
+    public private(set) var vmUnit = Settings.standardUnit
     /// `[QEMU] QMPTimeoutSec=`: how long to wait for the monitor of a VM; more than 0.
     public private(set) var qmpTimeout = Duration.seconds(10)
     /// What was not understood and passed over: unknown sections and keys.
@@ -21,6 +23,7 @@ public struct Settings: Sendable {
     /// `[QEMU] QMPSocket=`: the path of a VM's QMP socket, below the root.
     public private(set) var qmpSocket = Settings.standardSocket
 
+    private static let standardUnit = VMNamePattern(before: "qemu@", after: ".service")
     private static let standardSocket = VMNamePattern(before: "/run/vmdev/qmp/", after: ".sock")
 
     /// The defaults.
@@ -60,6 +63,14 @@ public struct Settings: Sendable {
                     : fault(entry, expected: "auto or qemu")
             }
             self.hypervisor = hypervisor
+        case ("Host", "VMUnit"):
+            guard let pattern = value.isEmpty ? Settings.standardUnit : try? VMNamePattern(value),
+                pattern.after.hasSuffix(".service"), Settings.isUnitName(pattern)
+            else {
+                return fault(
+                    entry, expected: "a unit's name with %i (the name of the VM) in it, such as qemu@%i.service")
+            }
+            vmUnit = pattern
         case ("QEMU", "QMPSocket"):
             guard let pattern = value.isEmpty ? Settings.standardSocket : try? VMNamePattern(value),
                 pattern.before.hasPrefix("/"), !pattern.after.hasSuffix("/")
@@ -84,6 +95,13 @@ public struct Settings: Sendable {
         default: break  // Its section has been warned of.
         }
         return nil
+    }
+
+    /// What systemd.unit(5) allows in a name, so that none leaves its folder.
+    private static func isUnitName(_ pattern: VMNamePattern) -> Bool {
+        let text = pattern.before + pattern.after
+        return text.utf8.count <= 150 && !pattern.before.hasPrefix(".")
+            && text.utf8.allSatisfy { VMName.mayContain($0) || $0 == UInt8(ascii: "@") || $0 == UInt8(ascii: ":") }
     }
 
     private mutating func warn(_ path: String, _ line: Int, _ message: String) {

@@ -14,13 +14,14 @@ struct VMDevCtl: ParsableCommand {
               vmdevctl block attach --persistent work dom0:sdb     'work' gets sdb now and at every start
               vmdevctl block detach work dom0:sdb                  and no longer
               vmdevctl check work                                  what would the next start of 'work' come to?
+              vmdevctl log work                                    what came of its starts so far
 
             Called as qvm-device, qvm-block, qvm-usb, qvm-pci or qvm-mic it takes the arguments of those.
             """,
         version: "0.1.0",
         subcommands: [
             ClassCommand<Block>.self, ClassCommand<USB>.self, ClassCommand<PCI>.self, ClassCommand<Mic>.self,
-            CheckCommand.self, VerifyCommand.self,
+            CheckCommand.self, LogCommand.self, VerifyCommand.self,
         ])
 
     static func main() {

@@ -120,11 +120,11 @@ import Testing
         #expect(raw.count == QMPError.keptBytes)
     }
 
-    private func reply<Reply: Decodable & Sendable>(_ text: String, as type: Reply.Type) throws -> Reply {
+    private func reply<Reply: Decodable>(_ text: String, as type: Reply.Type) throws -> Reply {
         try reply(line: Array("{\"return\": \(text), \"id\": 1}".utf8), as: type)
     }
 
-    private func reply<Reply: Decodable & Sendable>(line: [UInt8], as type: Reply.Type) throws -> Reply {
+    private func reply<Reply: Decodable>(line: [UInt8], as type: Reply.Type) throws -> Reply {
         guard case .reply(_, let result) = try QMPMessage<Reply>(line: line, by: JSONDecoder()) else {
             throw QMPError.transport("no reply")
         }

@@ -12,6 +12,7 @@ private final class Boot {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let table = "work block dom0:\(missingPort) required -\nmedia block dom0:\(disk.port) required -\n"
         try table.write(toFile: folder + "/assignments", atomically: true, encoding: .utf8)
+        try disk.port.write(toFile: folder + "/port", atomically: true, encoding: .utf8)
 
         let here = packageFolder + "/Tests/System/Container"
         let root = try Child(here + "/make-container", [packageFolder + "/.build/container"])
@@ -26,6 +27,8 @@ private final class Boot {
                 "--directory=" + root.output.trimmingCharacters(in: .newlines),
                 "--bind=\(folder):/result", "--bind=\(disk.path)", "--bind-ro=\(packageFolder)/units:/units",
                 "--bind-ro=\(program("vmdev-apply")):/usr/lib/vmdev/vmdev-apply", "--bind-ro=\(libraries)",
+                "--bind-ro=\(program("vmdev-generator")):/usr/lib/vmdev/vmdev-generator",
+                "--bind-ro=\(program("vmdevctl")):/usr/bin/vmdevctl",
                 "--bind-ro=\(here)/story:/story",
                 "--bind-ro=\(here)/story.service:/etc/systemd/system/story.service",
                 "--boot", "systemd.unit=story.service",
@@ -68,7 +71,9 @@ private func loadedLibraryFolder(_ name: String) throws -> String {
         Requirement.wholeHost, Requirement.command("systemd-nspawn", of: "systemd-container"),
         Requirement.command("mmdebstrap", of: "mmdebstrap")))
 struct SystemdTests {
-    @Test("systemctl start fails for a missing disk and succeeds for one that is there, and the journal says which")
+    @Test(
+        "systemctl start fails for a missing disk, the journal says why, and VMs with assignments are hooked in order"
+    )
     func story() throws {
         let boot = try Boot()
 
@@ -95,5 +100,36 @@ struct SystemdTests {
         #expect(!boot.entries(of: "media", containing: "dom0:\(boot.disk.port)").isEmpty)
         #expect(boot.read("media.stopped").contains("ActiveState=inactive"))
         #expect(boot.read("media.stopped").contains("Result=success"))
+
+        // The generator: a VM that has both drop-ins is hooked once, one that was just given its first disk is hooked
+        // at its next start without any other command, and one without assignments is left alone.
+        #expect(boot.read("media.hooks").components(separatedBy: "path=").count == 2, "\(boot.read("media.hooks"))")
+        #expect(boot.read("third.start-status") == "0\n", "\(boot.read("third.attach"))\(boot.read("third.start"))")
+        #expect(!boot.entries(of: "third", containing: "dom0:\(boot.disk.port)").isEmpty)
+        #expect(!boot.read("third.unhooked").contains("vmdev-apply"), "\(boot.read("third.unhooked"))")
+
+        // A VM comes after the VM that exposes its device, and two that need each other are no reason to hang.
+        let fourth = boot.read("fourth.show").split(separator: "\n")
+        #expect(fourth.contains { $0.hasPrefix("After=") && $0.contains("qemu@sys-usb.service") }, "\(fourth)")
+        #expect(fourth.contains { $0.hasPrefix("Requires=") && $0.contains("qemu@sys-usb.service") })
+
+        // The oneshot in its sandbox: one VM gets the disk, the next is told who has it.
+        #expect(boot.read("fifth.start-status") == "0\n", "\(boot.read("fifth.status"))")
+        #expect(!boot.entries(of: "fifth", containing: "is attached").isEmpty)
+        #expect(boot.read("sixth.start-status") == "1\n")
+        #expect(boot.read("sixth.status").contains("status=73/CANTCREAT"), "\(boot.read("sixth.status"))")
+        let taken = boot.entries(of: "sixth", containing: "is taken by VM fifth")
+        #expect(taken.first?["VMDEV_REASON"] == "taken", "\(boot.read("sixth.journal"))")
+
+        // What the journal tells to whoever asks, with the catalog's explanation.
+        #expect(boot.read("sixth.explained").contains("The VM does not start without it."))
+        #expect(boot.read("sixth.explained").contains("VMDEV_REASON=taken"))
+        let log = boot.read("sixth.log").split(separator: "\n").map(String.init)
+        #expect(log.first?.contains("  sixth  REFUSED") == true, "\(log)")
+        #expect(
+            log.contains { $0.hasPrefix("    ! block device dom0:\(boot.disk.port) is taken by VM fifth") },
+            "\(log)")
+        #expect(boot.read("work.log").contains(#""verdict":"REFUSED""#), "\(boot.read("work.log"))")
+        #expect(boot.read("last.log").split(separator: "\n").first?.contains("  sixth  REFUSED") == true)
     }
 }

@@ -1,4 +1,6 @@
+import Applying
 import Foundation
+import Systemd
 import Testing
 
 @Suite("The unit files", needs(Requirement.command("systemd-analyze", of: "systemd")))
@@ -12,6 +14,32 @@ struct UnitFileTests {
     func verifyFinds() throws {
         let report = try verify { $0.replacingOccurrences(of: "NotifyAccess=", with: "NotifyAcess=") }
         #expect(report.contains("NotifyAcess"))
+    }
+
+    @Test("The oneshot by itself is exposed at 2.5 at most")
+    func exposure() throws {
+        let outcome = try run(
+            "systemd-analyze",
+            ["security", "--offline=yes", "--no-pager", "--threshold=25", packageFolder + "/units/vmdev@.service"])
+        #expect(outcome.status == 0, "\(outcome.output.suffix(200))\(outcome.errors)")
+    }
+
+    @Test("The message catalog explains every kind of entry, and journald's compiler takes it")
+    func catalog() throws {
+        let text = try String(contentsOfFile: packageFolder + "/units/vmdev.catalog", encoding: .utf8)
+        for kind in Outcome.Kind.allCases {
+            #expect(text.contains("\n-- \(kind.messageID)\nSubject: "), "\(kind)")
+        }
+        let root = temporaryPath("catalog")
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        for folder in ["/usr/lib/systemd/catalog", "/var/lib/systemd/catalog"] {
+            try FileManager.default.createDirectory(atPath: root + folder, withIntermediateDirectories: true)
+        }
+        try text.write(
+            toFile: root + "/usr/lib/systemd/catalog/vmdev.catalog", atomically: true, encoding: .utf8)
+        try tool("journalctl", "--root=\(root)", "--update-catalog")
+        let listed = try run("journalctl", ["--root=\(root)", "--list-catalog"]).output
+        #expect(listed.split(separator: "\n").count >= Outcome.Kind.allCases.count)
     }
 
     @Test("Locks and monitors are for root alone")
@@ -51,7 +79,9 @@ struct UnitFileTests {
         try tool(
             "sh", "-c",
             "cp /lib/systemd/system/*.target /lib/systemd/system/*.slice \(root)/usr/lib/systemd/system/")
-        let outcome = try run("systemd-analyze", ["verify", "--root=\(root)", "qemu@work.service"])
+        try source("vmdev@.service").write(toFile: units + "/vmdev@.service", atomically: true, encoding: .utf8)
+        let outcome = try run(
+            "systemd-analyze", ["verify", "--root=\(root)", "qemu@work.service", "vmdev@work.service"])
         return outcome.output + outcome.errors
     }
 }

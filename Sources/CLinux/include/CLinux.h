@@ -57,4 +57,16 @@ int vmdev_block_read_only(int fd, int *is_read_only);
 /// Major and minor number of an opened device node, and whether it is a block device.
 int vmdev_node_number(int fd, uint32_t *major, uint32_t *minor, int *is_block);
 
+/// A moment in local time, as people write it.
+struct vmdev_calendar {
+    int32_t year, month, day, hour, minute, second;
+};
+
+/// Local time of a moment in seconds since 1970 (localtime_r(3)).
+struct vmdev_calendar vmdev_local_time(int64_t seconds);
+
+/// The moment of a local time (mktime(3), which makes the last day of the month before out of day 0); negative when there
+/// is none.
+int64_t vmdev_moment(struct vmdev_calendar time);
+
 #endif

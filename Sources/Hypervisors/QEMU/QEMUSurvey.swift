@@ -126,7 +126,7 @@ struct QEMUSurvey {
         "usb-ehci": 6, "ich9-usb-ehci1": 6, "ich9-usb-ehci2": 6, "piix3-usb-uhci": 2, "piix4-usb-uhci": 2,
     ]
 
-    private func free<Property: Decodable & Sendable>(
+    private func free<Property: Decodable>(
         onBusesOf controllers: [(path: String, id: String?)], type: String, property: String, count: Int,
         places: (_ bus: String, _ taken: [Property]) -> any Sequence<QEMUPlace>
     ) throws(HypervisorError) -> [QEMUPlace] {

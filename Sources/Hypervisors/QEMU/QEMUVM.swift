@@ -109,7 +109,7 @@ public final class QEMUVM: RunningVM {
 extension QEMUVM {
     /// Sends a command whose refusal is a failure; `what` continues "VM x, …".
     @discardableResult
-    func call<Reply>(_ what: String, _ command: QMPCommand<Reply>) throws(HypervisorError) -> Reply {
+    func call<Reply: Decodable>(_ what: String, _ command: QMPCommand<Reply>) throws(HypervisorError) -> Reply {
         try call(what) { (connection) throws(QMPError) in try connection.call(command) }
     }
 
@@ -125,7 +125,7 @@ extension QEMUVM {
     }
 
     /// Asks several things at once; what QEMU refuses to tell is nil, what it tells in a wrong form is an error.
-    func ask<each Reply>(
+    func ask<each Reply: Decodable>(
         _ what: String, _ commands: repeat QMPCommand<each Reply>
     ) throws(HypervisorError) -> (repeat (each Reply)?) {
         let results = try call(what) { (connection) throws(QMPError) in
@@ -135,7 +135,7 @@ extension QEMUVM {
     }
 
     /// Asks groups of like things at once, in the same way.
-    func ask<each Reply>(
+    func ask<each Reply: Decodable>(
         _ what: String, _ groups: repeat [QMPCommand<each Reply>]
     ) throws(HypervisorError) -> (repeat [(each Reply)?]) {
         let results = try call(what) { (connection) throws(QMPError) in

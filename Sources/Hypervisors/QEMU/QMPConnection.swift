@@ -10,7 +10,7 @@ final class QMPConnection {
     /// QEMU stops reading when 8 commands wait for their turn (QMP_REQ_QUEUE_LEN_MAX in monitor/qmp.c).
     static let unansweredLimit = 8
     /// The longest line that is taken, in bytes.
-    static let lineLimit = 16 << 20
+    static let lineLimit = 2 << 20
     /// How many events are kept for who asks later; the oldest go first.
     static let keptEvents = 256
     /// How commands are written: equal ones as equal lines.
@@ -43,7 +43,7 @@ final class QMPConnection {
 
     /// Sends one command and waits for its result.
     @discardableResult
-    func call<Reply>(_ command: QMPCommand<Reply>) throws(QMPError) -> Reply {
+    func call<Reply: Decodable>(_ command: QMPCommand<Reply>) throws(QMPError) -> Reply {
         try results(of: command).get()
     }
 
@@ -52,7 +52,7 @@ final class QMPConnection {
     /// A command that passes a descriptor goes alone: QEMU drops a descriptor that it has not used when the next comes.
     ///
     /// `limit` takes the place of the timeout for this call.
-    func results<each Reply>(
+    func results<each Reply: Decodable>(
         of commands: repeat QMPCommand<each Reply>, within limit: Duration? = nil
     ) throws(QMPError) -> (repeat Result<each Reply, QMPError>) {
         var requests: [QMPRequest] = []
@@ -63,7 +63,7 @@ final class QMPConnection {
 
     /// Sends groups of commands in the same way, those of the first group first, and answers with the results of each
     /// group in their order.
-    func results<each Reply>(
+    func results<each Reply: Decodable>(
         of groups: repeat [QMPCommand<each Reply>]
     ) throws(QMPError) -> (repeat [Result<each Reply, QMPError>]) {
         var requests: [QMPRequest] = []
@@ -129,7 +129,7 @@ final class QMPConnection {
     }
 
     /// The result of the next command of the batch; sends what may be sent.
-    private func next<Reply: Decodable & Sendable>(
+    private func next<Reply: Decodable>(
         _ type: Reply.Type, of batch: inout Batch
     ) throws(QMPError) -> Result<Reply, QMPError> {
         let sendable = batch.sendable
@@ -145,7 +145,7 @@ final class QMPConnection {
         return reply
     }
 
-    private func next<Reply: Decodable & Sendable>(
+    private func next<Reply: Decodable>(
         _ count: Int, of batch: inout Batch
     ) throws(QMPError) -> [Result<Reply, QMPError>] {
         var results: [Result<Reply, QMPError>] = []
@@ -171,7 +171,7 @@ final class QMPConnection {
         guard done else { throw broken(.transport("it takes no commands within \(timeout.inSeconds)")) }
     }
 
-    private func reply<Reply: Decodable & Sendable>(
+    private func reply<Reply: Decodable>(
         _ type: Reply.Type, to id: Int64, until deadline: Deadline
     ) throws(QMPError) -> Result<Reply, QMPError>? {
         while let message = try receive(type, until: deadline) {
@@ -189,7 +189,7 @@ final class QMPConnection {
     }
 
     /// The next line, decoded; nil when the deadline came first.
-    private func receive<Reply: Decodable & Sendable>(
+    private func receive<Reply: Decodable>(
         _ type: Reply.Type, until deadline: Deadline
     ) throws(QMPError) -> QMPMessage<Reply>? {
         if let failure { throw failure }

@@ -12,11 +12,13 @@ struct QMPEvent: Sendable {
 ///
 /// A line that is no message breaks the conversation; a reply of another form than it should have is the failure of its
 /// one command.
-enum QMPMessage<Reply: Decodable & Sendable>: Sendable {
+enum QMPMessage<Reply> {
     case greeting
     case event(QMPEvent)
     case reply(id: Int64?, Result<Reply, QMPError>)
+}
 
+extension QMPMessage where Reply: Decodable {
     /// Reads one line; what is none of the three kinds is undecodable.
     init(line: [UInt8], by decoder: JSONDecoder) throws(QMPError) {
         do {
@@ -32,7 +34,7 @@ enum QMPMessage<Reply: Decodable & Sendable>: Sendable {
     }
 }
 
-extension QMPMessage: Decodable {
+extension QMPMessage: Decodable where Reply: Decodable {
     /// Goes through the line once, reply and all, and looks only at the members that have a meaning here.
     init(from decoder: any Decoder) throws {
         let members = try decoder.container(keyedBy: QMPMember.self)

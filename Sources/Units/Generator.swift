@@ -1,0 +1,65 @@
+internal import Assignments
+internal import Devices
+public import Platform
+internal import Settings
+
+/// Hooks the units of VMs that have assignments, as systemd.generator(7) does: it writes drop-ins, and nothing else.
+public struct Generator: Sendable {
+    private let root: Root
+
+    /// Works on the host under `root`.
+    public init(root: Root) { self.root = root }
+
+    /// Writes a drop-in for each VM that has a row into `folder`; what is wrong is told to `complain`, a line each, and
+    /// never keeps the host from booting: a VM whose rows are wrong is hooked all the same, and fails by itself.
+    public func run(into folder: String, complain: (String) -> Void) {
+        var settings = Settings()
+        do { settings = try Settings(root: root) } catch { complain("\(error); the defaults are used") }
+        let table = AssignmentTable(root: root)
+        var targets: Set<VMName> = []
+        var assignments: [Assignment] = []
+        do {
+            let reading = try table.allAssignments()
+            assignments = reading.assignments
+            targets = Set(assignments.map(\.target))
+            for problem in reading.problems {
+                complain("\(problem)")
+                if let target = problem.target.flatMap({ try? VMName($0) }), !target.isHost {
+                    targets.insert(target)
+                }
+            }
+        } catch {
+            complain("\(error); no unit is hooked")
+            return
+        }
+
+        let order = SourceOrder(assignments)
+        for cycle in order.cycles {
+            complain(
+                """
+                these VMs need each other's devices and cannot be ordered: \
+                \(cycle.map(\.description).joined(separator: " needs "))
+                """)
+        }
+        let needs = Dictionary(grouping: order.edges, by: \.target)
+        for target in targets.sorted() {
+            let edges = needs[target] ?? []
+            let unit = settings.vmUnit.text(for: target)
+            let dropIn = DropIn(
+                vm: target, requires: edges.filter(\.isRequired).map { settings.vmUnit.text(for: $0.source) },
+                after: edges.map { settings.vmUnit.text(for: $0.source) }, sourcePath: table.path)
+            do {
+                try write(dropIn, into: "\(folder)/\(unit).d")
+            } catch {
+                complain("\(unit) is not hooked: \(error)")
+            }
+        }
+    }
+
+    private func write(_ dropIn: DropIn, into folder: String) throws(SystemCallError) {
+        try makeFolders(folder)
+        let file = try Descriptor.open(
+            "\(folder)/\(DropIn.fileName)", [.write, .create, .exclusive, .noFollow], mode: 0o644)
+        try file.write(Array(dropIn.text.utf8))
+    }
+}

@@ -1,0 +1,87 @@
+import Foundation
+import Platform
+import Testing
+import Units
+
+@Suite("Hooking the units of VMs")
+struct GeneratorTests {
+    /// Runs the generator on a table and settings; answers the files it made, by their path, and its complaints.
+    private func generate(_ table: String?, settings: String = "") throws -> (
+        files: [String: String], said: [String]
+    ) {
+        let root = "/tmp/vmdev-generator-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        try FileManager.default.createDirectory(atPath: root + "/etc/vmdev", withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(atPath: root + "/out", withIntermediateDirectories: true)
+        try table?.write(toFile: root + "/etc/vmdev/assignments", atomically: true, encoding: .utf8)
+        try settings.write(toFile: root + "/etc/vmdev/vmdev.conf", atomically: true, encoding: .utf8)
+        var said: [String] = []
+        Generator(root: Root(root)).run(into: root + "/out") { said.append($0) }
+        var files: [String: String] = [:]
+        for path in FileManager.default.subpaths(atPath: root + "/out") ?? [] where path.hasSuffix(".conf") {
+            files[path] = try String(contentsOfFile: root + "/out/" + path, encoding: .utf8)
+                .replacing(root, with: "")
+        }
+        return (files, said)
+    }
+
+    @Test("A VM with rows is hooked, and comes after its sources; one without is left alone")
+    func hooked() throws {
+        let (files, said) = try generate("work block dom0:sda required\nwork usb sys-usb:2-1 required\n")
+        #expect(said.isEmpty)
+        #expect(files.keys.sorted() == ["qemu@work.service.d/vmdev.conf"])
+        #expect(
+            files["qemu@work.service.d/vmdev.conf"] == """
+                # Made by vmdev-generator: change the assignments instead, and run 'systemctl daemon-reload'.
+                [Unit]
+                SourcePath=/etc/vmdev/assignments
+                Requires=qemu@sys-usb.service
+                After=qemu@sys-usb.service
+
+                [Service]
+                ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot work
+                ExecStopPost=+/usr/lib/vmdev/vmdev-apply --release work
+                NotifyAccess=exec
+
+                """)
+    }
+
+    @Test("The unit's name is the setting's", arguments: ["qubes-vm@%i.service", "vm-%i.service"])
+    func unitName(pattern: String) throws {
+        let (files, _) = try generate("work usb sys:2-1 auto-attach\n", settings: "[Host]\nVMUnit=\(pattern)\n")
+        let unit = { (vm: String) in pattern.replacing("%i", with: vm) }
+        let text = try #require(files["\(unit("work")).d/vmdev.conf"])
+        #expect(text.contains("Wants=\(unit("sys"))\nAfter=\(unit("sys"))\n"))
+        #expect(!text.contains("Requires="))
+    }
+
+    @Test("A wrong row is told, and its VM is hooked all the same, so that it fails by itself")
+    func wrongRow() throws {
+        let (files, said) = try generate("work block dom0:sda reqired\nmedia block dom0:sdb required\n")
+        #expect(files.keys.sorted() == ["qemu@media.service.d/vmdev.conf", "qemu@work.service.d/vmdev.conf"])
+        #expect(said.count == 1)
+        #expect(said.first?.contains("assignments:1:") == true)
+    }
+
+    @Test("Without a table there is nothing to do")
+    func noTable() throws {
+        let (files, said) = try generate(nil)
+        #expect(files.isEmpty && said.isEmpty)
+    }
+
+    @Test(
+        "Settings that are wrong are told, and the defaults hold",
+        arguments: ["VMUnit=../../etc/%i.service", "VMUnit=x"])
+    func wrongSettings(line: String) throws {
+        let (files, said) = try generate("work block dom0:sda required\n", settings: "[Host]\n\(line)\n")
+        #expect(files.keys.sorted() == ["qemu@work.service.d/vmdev.conf"])
+        #expect(said.count == 1)
+    }
+
+    @Test("A circle of needs is told once")
+    func circle() throws {
+        let (files, said) = try generate("a usb b:2-1 required\nb usb a:2-1 required\n")
+        #expect(files.count == 2)
+        #expect(said == ["these VMs need each other's devices and cannot be ordered: a needs b needs a"])
+    }
+}
