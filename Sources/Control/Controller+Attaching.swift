@@ -53,9 +53,11 @@ extension Controller {
         for record in attached {
             if let problem = applier.detach(record) { throw Failure(problem) }
         }
+        let plugged = device.flatMap(pluggedIn)
         let removed = try remove(of: deviceClass, from: target) { assignment in
             guard let device else { return true }
-            return names(device, assignment.device) || attached.contains { names(assignment.device, $0.device) }
+            return names(device, assignment.device, plugged: plugged)
+                || attached.contains { names(assignment.device, $0.device) }
         }
         if let device, attached.isEmpty, removed.isEmpty {
             throw Failure(

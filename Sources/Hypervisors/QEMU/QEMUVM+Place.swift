@@ -6,20 +6,30 @@ extension QEMUVM {
         guard !requests.isEmpty else { return [] }
         let survey = try QEMUSurvey(of: self)
         let opticals = requests.count { $0.options.isCDROM }
-        let disks = requests.count - opticals
+        let usbDevices = requests.count { $0.device.deviceClass == .usb }
+        let disks = requests.count - opticals - usbDevices
 
         var pci = disks == 0 ? [] : try survey.freePorts(disks) + survey.slots
         let beyond = max(0, disks - pci.count)
         var targets = opticals + beyond == 0 ? [] : try survey.freeTargets(opticals + beyond)
         // The optical drives' places are set aside: nothing else can take them.
         let beyondSCSI = max(0, opticals + beyond - targets.count)
-        var usb = beyondSCSI == 0 || disks == 0 ? [] : try survey.freeUSBPorts(beyondSCSI)
+        let wantedUSB = usbDevices + (disks == 0 ? 0 : beyondSCSI)
+        var usb = wantedUSB == 0 ? [] : try survey.freeUSBPorts(wantedUSB)
+        // What is a USB device cannot be anywhere else: its ports are set aside too.
+        var forUSB = usb.prefix(usbDevices)
+        usb.removeFirst(forUSB.count)
         var forOpticals = targets.prefix(opticals)
         targets.removeFirst(forOpticals.count)
 
         var result: [HypervisorError?] = []
         for request in requests {
             let place: QEMUPlace?
+            if request.device.deviceClass == .usb {
+                places[request.id] = forUSB.popFirst()
+                result.append(places[request.id] == nil ? noRoomUSB(for: request) : nil)
+                continue
+            }
             if request.options.isCDROM {
                 place = forOpticals.popFirst()
             } else {
