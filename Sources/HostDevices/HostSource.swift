@@ -10,7 +10,10 @@ public struct HostSource: DeviceSource {
 
     /// `patience` is how long a claim waits for one who has the device for no reason that is known.
     init(root: Root, patience: Duration) {
-        classes = [.block: HostBlockDevices(root: root, patience: patience)]
+        classes = [
+            .block: HostBlockDevices(root: root, patience: patience),
+            .mic: HostMicrophones(root: root),
+        ]
     }
 
     /// `dom0`.
