@@ -14,7 +14,7 @@ public struct Device: Hashable, Sendable {
     public let canonical: CanonicalDevice
     /// Who uses it on the source itself; none when it is free.
     public let uses: [Use]
-    /// What to think of before it is given away, such as the console's keyboard; half sentences.
+    /// What to think of before it is given away, such as the console's keyboard; half sentences, made printable.
     public let cautions: [String]
     /// What only devices of its class have.
     public let details: Details
@@ -180,7 +180,7 @@ public struct Device: Hashable, Sendable {
         self.title = printable(title)
         self.canonical = canonical
         self.uses = uses
-        self.cautions = cautions
+        self.cautions = cautions.map { printable($0) }
         self.details = details
     }
 
