@@ -12,32 +12,25 @@ extension HostPCIDevices {
     ) throws(SourceError) -> Descriptor? {
         let function = try sameFunction(device)
         try checkAgain(function, device, options)
-        do {
-            let saved = try SavedDriver.load(function.address, root: root)
-            let driver = function.driver
-            if driver == HostPCIDevices.vfio {
-                // What an earlier VM left is kept: what the host had is in there, not what it has now.
-                try saved.map { SavedDriver(vm: vm, driver: $0.driver, override: $0.override) }?
-                    .save(function.address, root: root)
-            } else {
-                try SavedDriver(
-                    vm: vm, driver: driver ?? saved?.driver, override: saved == nil ? function.override : saved?.override
-                ).save(function.address, root: root)
-                try bindToVFIO(function, device, for: vm)
-            }
-        } catch let error as SystemCallError {
-            throw SourceError(error)
-        } catch let error as SourceError {
-            throw error
-        } catch {
-            throw SourceError(.unreadable, "\(device.name): \(error)")
-        }
+        do { try remember(function, for: vm) } catch { throw SourceError(error) }
+        if function.driver != HostPCIDevices.vfio { try bindToVFIO(function, device) }
         return nil
     }
 
-    private func bindToVFIO(_ function: PCIFunction, _ device: Device, for vm: VMName) throws(SourceError) {
+    /// Saves what the function has to get back. What an earlier VM left is kept: what the host had is in there, and not
+    /// what is there now.
+    private func remember(_ function: PCIFunction, for vm: VMName) throws(SystemCallError) {
+        let earlier = try SavedDriver.load(function.address, root: root)
+        let isOnVFIO = function.driver == HostPCIDevices.vfio
+        if isOnVFIO && earlier == nil { return }
+        let driver = isOnVFIO ? earlier?.driver : function.driver ?? earlier?.driver
+        let override = earlier.map(\.override) ?? function.override
+        try SavedDriver(vm: vm, driver: driver, override: override).save(function.address, root: root)
+    }
+
+    private func bindToVFIO(_ function: PCIFunction, _ device: Device) throws(SourceError) {
         let binding = PCIBinding(address: function.address, root: root, deadline: Deadline(after: limit))
-        do {
+        do throws(SourceError) {
             do throws(PCIBinding.Failure) {
                 try binding.loadVFIO()
                 try binding.setOverride(HostPCIDevices.vfio)
@@ -66,8 +59,11 @@ extension HostPCIDevices {
 
     /// Undoes what was done; a function that hangs stays remembered, so that it is given back later.
     private func undone(_ function: PCIFunction, after cause: SourceError) -> SourceError {
-        do {
-            if let saved = try? SavedDriver.load(function.address, root: root) { _ = try restore(function.address, saved) }
+        do throws(SourceError) {
+            if let saved = (try? SavedDriver.load(function.address, root: root)) ?? nil {
+                // A function that hangs keeps waiting whoever comes next.
+                try restore(function.address, saved, within: cause.kind == .inUse(.busy) ? .seconds(1) : limit)
+            }
             return cause
         } catch {
             return SourceError(

@@ -34,9 +34,11 @@ extension HostPCIDevices {
     }
 
     /// Makes the driver of a function what it was, makes sure that it is, and forgets what was saved.
-    func restore(_ address: String, _ saved: SavedDriver) throws(SourceError) {
+    func restore(
+        _ address: String, _ saved: SavedDriver, within limit: Duration? = nil
+    ) throws(SourceError) {
         if let function = PCIFunction(address: address, root: root) {
-            let binding = PCIBinding(address: address, root: root, deadline: Deadline(after: limit))
+            let binding = PCIBinding(address: address, root: root, deadline: Deadline(after: limit ?? self.limit))
             let name = function.port.map { "dom0:\($0)" } ?? address
             do throws(PCIBinding.Failure) {
                 try binding.setOverride(saved.override)

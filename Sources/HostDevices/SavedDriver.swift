@@ -1,4 +1,5 @@
 internal import Devices
+internal import Glibc
 internal import Platform
 
 /// Which driver a PCI function had before a VM got it: a line in /run/vmdev/drivers, written before anything changes.
@@ -45,14 +46,15 @@ struct SavedDriver: Equatable {
     /// What was saved for a function; nil when nothing was.
     static func load(_ address: String, root: Root) throws(SystemCallError) -> SavedDriver? {
         let path = root.path("\(folder)/\(address)")
-        do {
-            let text = String(decoding: try contents(of: path, limit: 4096), as: UTF8.self)
-            guard let saved = SavedDriver(parsing: text) else { throw SystemCallError("understand", path, code: 22) }
-            return saved
-        } catch {
+        let bytes: [UInt8]
+        do { bytes = try contents(of: path, limit: 4096) } catch {
             if error.isMissing { return nil }
             throw error
         }
+        guard let saved = SavedDriver(parsing: String(decoding: bytes, as: UTF8.self)) else {
+            throw SystemCallError("understand", path, code: EINVAL)
+        }
+        return saved
     }
 
     /// The addresses for which something is saved.
@@ -76,7 +78,7 @@ struct SavedDriver: Equatable {
             of: address, in: folder, temporary: ".\(address)", like: original, permissions: 0o600)
         try replacement.write(Array(text.utf8))
         guard try replacement.commit(ifStill: original) else {
-            throw SystemCallError("replace", "\(path)/\(address)", code: 11)
+            throw SystemCallError("replace", "\(path)/\(address)", code: EAGAIN)
         }
     }
 
