@@ -79,12 +79,16 @@ public struct Device: Hashable, Sendable {
     public struct Mic: Hashable, Sendable {
         /// The number of the sound card.
         public let card: Int
+        /// The name of the sound card in ALSA ("PCH"), which is the same at the next start of the host more often than
+        /// its number is; nil for one that has none.
+        public let cardName: String?
         /// The number of the capture device on it.
         public let device: Int
 
         /// Describes a capture device.
-        public init(card: Int, device: Int) {
+        public init(card: Int, cardName: String?, device: Int) {
             self.card = card
+            self.cardName = cardName
             self.device = device
         }
     }

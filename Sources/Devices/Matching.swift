@@ -20,7 +20,12 @@ extension DeviceReference {
         guard let identity else { return inPort.map { .found($0, movedFrom: nil) } ?? .absent }
 
         if let inPort, inPort.identities.contains(identity) { return .found(inPort, movedFrom: nil) }
+        // `mic` is another port of the host's first capture device: of two ports of one device the longer name is meant.
         let named = candidates.filter { $0.identities.contains(identity) }.sorted { $0.port < $1.port }
+            .reduce(into: [Device]()) { kept, next in
+                if kept.last?.canonical.key == next.canonical.key { kept.removeLast() }
+                kept.append(next)
+            }
         if named.count > 1 { return .ambiguous(named) }
         if let device = named.first {
             guard let port else { return .found(device, movedFrom: nil) }

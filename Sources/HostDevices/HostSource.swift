@@ -13,6 +13,7 @@ public struct HostSource: DeviceSource {
         classes = [
             .block: HostBlockDevices(root: root, patience: patience),
             .pci: HostPCIDevices(root: root, limit: .seconds(10)),
+            .mic: HostMicrophones(root: root),
         ]
     }
 
