@@ -6,6 +6,8 @@ public struct Device: Hashable, Sendable {
     public let source: VMName
     /// Where it is plugged.
     public let port: Port
+    /// Other names of that place, such as a PCI function's path from the root bus.
+    public let otherPorts: [Port]
     /// All names under which it is known wherever it is plugged; the first is the one to store.
     public let identities: [DeviceIdentity]
     /// What it says of itself, made printable.
@@ -170,12 +172,13 @@ public struct Device: Hashable, Sendable {
 
     /// Describes a device.
     public init(
-        _ deviceClass: DeviceClass, source: VMName, port: Port, identities: [DeviceIdentity] = [], title: String,
-        canonical: CanonicalDevice, uses: [Use] = [], cautions: [String] = [], details: Details = .plain
+        _ deviceClass: DeviceClass, source: VMName, port: Port, otherPorts: [Port] = [],
+        identities: [DeviceIdentity] = [], title: String, canonical: CanonicalDevice, uses: [Use] = [], cautions: [String] = [], details: Details = .plain
     ) {
         self.deviceClass = deviceClass
         self.source = source
         self.port = port
+        self.otherPorts = otherPorts
         self.identities = identities
         self.title = printable(title)
         self.canonical = canonical
@@ -203,6 +206,9 @@ public struct Device: Hashable, Sendable {
     public var mic: Mic? {
         if case .mic(let mic) = details { mic } else { nil }
     }
+
+    /// Whether that is its port, under whichever name.
+    public func isIn(_ port: Port) -> Bool { self.port == port || otherPorts.contains(port) }
 
     /// How the CLI stores it: port and identity where it has one.
     public var reference: DeviceReference {

@@ -16,7 +16,7 @@ extension DeviceReference {
     /// Finds the device that is meant; a different device in the port is never taken in its place.
     public func match(among devices: some Sequence<Device>, follow: Bool = true) -> Match {
         let candidates = devices.filter { $0.deviceClass == deviceClass && $0.source == source }
-        let inPort = port.flatMap { port in candidates.first { $0.port == port } }
+        let inPort = port.flatMap { port in candidates.first { $0.isIn(port) } }
         guard let identity else { return inPort.map { .found($0, movedFrom: nil) } ?? .absent }
 
         if let inPort, inPort.identities.contains(identity) { return .found(inPort, movedFrom: nil) }

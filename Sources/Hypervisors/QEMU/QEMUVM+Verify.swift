@@ -5,7 +5,12 @@ extension QEMUVM {
     public func verify(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
         var failures: [AttachmentID: HypervisorError] = [:]
         for (deviceClass, some) in Dictionary(grouping: requests, by: \.device.deviceClass) {
-            let answers = deviceClass == .mic ? try verifyMicrophones(some) : try verifyDisks(some)
+            let answers =
+                switch deviceClass {
+                case .mic: try verifyMicrophones(some)
+                case .pci: try verifyFunctions(some)
+                default: try verifyDisks(some)
+                }
             for (request, failure) in zip(some, answers) { failures[request.id] = failure }
         }
         return requests.map { failures[$0.id] }

@@ -35,9 +35,11 @@ extension QMP {
         var serial: String?
         /// The id of the sound backend.
         var audiodev: String?
+        /// The address of a PCI function of the host's.
+        var host: String?
 
         enum CodingKeys: String, CodingKey {
-            case driver, bus, addr, channel, lun, port, removable, id, drive, serial, audiodev
+            case driver, bus, addr, channel, lun, port, removable, id, drive, serial, audiodev, host
             case scsiID = "scsi-id"
         }
     }
