@@ -10,7 +10,11 @@ public struct HostSource: DeviceSource {
 
     /// `patience` is how long a claim waits for one who has the device for no reason that is known.
     init(root: Root, patience: Duration) {
-        classes = [.block: HostBlockDevices(root: root, patience: patience)]
+        classes = [
+            .block: HostBlockDevices(root: root, patience: patience),
+            .pci: HostPCIDevices(root: root, limit: .seconds(10)),
+            .mic: HostMicrophones(root: root),
+        ]
     }
 
     /// `dom0`.
@@ -43,6 +47,11 @@ public struct HostSource: DeviceSource {
     /// What is known of a port in which there is no device.
     public func absence(of port: Port, in deviceClass: DeviceClass) -> String? {
         classes[deviceClass]?.absence(of: port)
+    }
+
+    /// By the device's class.
+    public func objection(to device: Device, options: DeviceOptions, together: [Device]) -> SourceError? {
+        classes[device.deviceClass]?.objection(to: device, options: options, together: together)
     }
 
     /// By the device's class.

@@ -1,12 +1,26 @@
 internal import Devices
 
 extension QEMUVM {
-    /// Checks each device by QOM and by query-block, all in one go.
+    /// Checks each device by what its class has to be.
+    public func verify(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
+        var failures: [AttachmentID: HypervisorError] = [:]
+        for (deviceClass, some) in Dictionary(grouping: requests, by: \.device.deviceClass) {
+            let answers =
+                switch deviceClass {
+                case .mic: try verifyMicrophones(some)
+                case .pci: try verifyFunctions(some)
+                default: try verifyDisks(some)
+                }
+            for (request, failure) in zip(some, answers) { failures[request.id] = failure }
+        }
+        return requests.map { failures[$0.id] }
+    }
+
+    /// Checks disks by QOM and by query-block, all in one go.
     ///
     /// That a device is realized need not be asked: QEMU lists no other between two commands, because one whose
     /// realization fails is taken off the bus and out of the tree before device_add answers.
-    public func verify(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
-        guard !requests.isEmpty else { return [] }
+    private func verifyDisks(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
         let what = "asked for its disks"
         let behindPorts = requests.filter { isPerhapsBehindPort($0.id) }
         let (answer, buses, slots) = try ask(
@@ -35,7 +49,8 @@ extension QEMUVM {
         }
     }
 
-    private func checkPlug(_ request: AttachRequest, bus: String?, address: Int64?) throws(HypervisorError) {
+    /// Checks that a device is where it was put, and where a guest looks.
+    func checkPlug(_ request: AttachRequest, bus: String?, address: Int64?) throws(HypervisorError) {
         guard let bus, !bus.isEmpty else { throw notVerified(request, "it is not among its devices") }
         if let place = places[request.id], bus.split(separator: "/").last.map(String.init) != place.bus {
             throw notVerified(request, "it is on the bus \(bus), not on \(place.bus)")
@@ -64,7 +79,8 @@ extension QEMUVM {
         }
     }
 
-    private func notVerified(_ request: AttachRequest, _ reason: String) -> HypervisorError {
+    /// QEMU said yes, and it is not so.
+    func notVerified(_ request: AttachRequest, _ reason: String) -> HypervisorError {
         HypervisorError(
             .notVerified, "VM \(name): \(request.device.name) is not there as it was asked for: \(reason)",
             remedy: "Detach it and attach it again")
@@ -73,5 +89,5 @@ extension QEMUVM {
 
 extension AttachmentID {
     /// The device in QEMU's object tree.
-    fileprivate var path: String { "\(QOM.peripheral)/\(self)" }
+    var path: String { "\(QOM.peripheral)/\(self)" }
 }

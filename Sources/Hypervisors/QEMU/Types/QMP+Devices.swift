@@ -18,7 +18,7 @@ extension QMP {
         }
     }
 
-    /// The arguments of device_add for a disk; nil ones are not sent. QEMU wants `addr` and `port` as text, and the
+    /// The arguments of device_add; nil ones are not sent. QEMU wants `addr` and `port` as text, and the
     /// SCSI numbers as numbers.
     struct Device: Encodable, Hashable, Sendable {
         var driver: String
@@ -33,9 +33,13 @@ extension QMP {
         /// The name of the block node.
         var drive: String?
         var serial: String?
+        /// The id of the sound backend.
+        var audiodev: String?
+        /// The address of a PCI function of the host's.
+        var host: String?
 
         enum CodingKeys: String, CodingKey {
-            case driver, bus, addr, channel, lun, port, removable, id, drive, serial
+            case driver, bus, addr, channel, lun, port, removable, id, drive, serial, audiodev, host
             case scsiID = "scsi-id"
         }
     }
