@@ -10,7 +10,7 @@ RELEASE = .build/release
 # and its exec, so they run apart.
 LOCKING = ^(Applying|Control)Tests
 
-.PHONY: build demo test install clean help
+.PHONY: build demo lab test install clean help
 
 build: ## build the programs (release)
 	@.ci/packages build
@@ -22,12 +22,19 @@ demo: ## assign a disk, boot a real VM with it, take the disk away, see the boot
 	@.ci/packages demo
 	@Tests/System/Demo/demo
 
+lab: ## boot a whole Debian host with USB, PCI, sound and disks, and the programs in it; leaves a prompt (as root)
+	@.ci/packages test
+	$(SWIFT) build --product vmdev-apply
+	$(SWIFT) build --product vmdevctl
+	@Tests/System/Lab/lab prompt .build/debug
+
 # Warnings are errors in the build; CI decides only whether a test may be skipped.
 test: ## format, warnings, unit and system tests (the system tests as root)
 	@.ci/packages test
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
 	CI=true $(SWIFT) build --build-tests
 	Tests/System/Guest/make-guest .build/guest >/dev/null
+	Tests/System/Lab/make-lab .build/lab >/dev/null
 	$(SWIFT) test --skip-build --disable-xctest --filter '$(LOCKING)'
 	$(SWIFT) test --skip-build --disable-xctest --skip '$(LOCKING)'
 	@echo "make test: all passed"

@@ -77,7 +77,11 @@ struct Attaching {
         let order = items.map(\.record.id)
         prepared.sort { order.firstIndex(of: $0.request.id) ?? 0 < order.firstIndex(of: $1.request.id) ?? 0 }
 
-        let places = try vm.place(prepared.map(\.request))
+        let places: [HypervisorError?]
+        do { places = try vm.place(prepared.map(\.request)) } catch {
+            for entry in prepared { _ = giveBack(entry.item) }
+            throw error
+        }
         for (entry, objection) in zip(prepared, places) {
             guard let objection else { continue }
             problems.append(Problem(objection, entry.item.assignment))

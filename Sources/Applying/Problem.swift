@@ -58,6 +58,7 @@ extension Problem {
             case .changed: .deviceReplaced
             case .inUse: .usedByHost
             case .readOnlyOnly: .deviceReadOnly
+            case .unfit: .deviceUnfit
             }
         self.init(reason, assignment, error.message, remedy: error.remedy ?? "")
     }

@@ -10,6 +10,8 @@ public enum Reason: String, Sendable, CaseIterable {
     case deviceAmbiguous = "device-ambiguous"
     /// The device can only be read, and was asked for writing.
     case deviceReadOnly = "device-read-only"
+    /// This host cannot give the device to any VM as things are.
+    case deviceUnfit = "device-unfit"
     /// The source VM is not one that exposes devices here.
     case sourceUnknown = "source-unknown"
     /// The source cannot say what it exposes.
@@ -54,8 +56,8 @@ public enum Reason: String, Sendable, CaseIterable {
     /// The exit status of a program that fails for this reason.
     public var status: Sysexit {
         switch self {
-        case .deviceMissing, .deviceMoved, .deviceReplaced, .deviceAmbiguous, .deviceReadOnly, .sourceUnknown,
-            .sourceUnreadable:
+        case .deviceMissing, .deviceMoved, .deviceReplaced, .deviceAmbiguous, .deviceReadOnly, .deviceUnfit,
+            .sourceUnknown, .sourceUnreadable:
             .unavailable
         case .usedByHost, .taken: .taken
         case .overlap, .optionUnsupported, .tableWrong: .tableWrong

@@ -53,6 +53,7 @@ public struct Resolution: Sendable {
         }
         keepMostSpecific()
         refuseOverlaps()
+        refuseUnfit(sources)
         items = items.enumerated().sorted { left, right in
             let (a, b) = (left.element.assignment, right.element.assignment)
             if a.mode != b.mode { return a.mode == .required }
@@ -111,6 +112,22 @@ public struct Resolution: Sendable {
                 assignment: winner.assignment.with(mode: mode), device: winner.device, movedFrom: winner.movedFrom)
         }
         items = winners
+    }
+
+    /// What a source cannot give, in view of all that this VM gets; without one, another may become impossible too.
+    private mutating func refuseUnfit(_ sources: [any DeviceSource]) {
+        var count: Int
+        repeat {
+            count = items.count
+            let all = items.map(\.device)
+            items = items.filter { item in
+                let source = sources.first { $0.name == item.device.source }
+                let objection = source?.objection(
+                    to: item.device, options: item.assignment.options, together: all.filter { $0 != item.device })
+                if let objection { problems.append(Problem(objection, item.assignment)) }
+                return objection == nil
+            }
+        } while items.count < count
     }
 
     /// A disk and its own partition cannot both go to one VM: whichever came second in the table is a problem.

@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <signal.h>
+#include <spawn.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -125,4 +127,44 @@ int64_t vmdev_moment(struct vmdev_calendar calendar) {
     struct tm time = {.tm_year = calendar.year - 1900, .tm_mon = calendar.month - 1, .tm_mday = calendar.day,
         .tm_hour = calendar.hour, .tm_min = calendar.minute, .tm_sec = calendar.second, .tm_isdst = -1};
     return mktime(&time);
+}
+
+int vmdev_start_writer(const char *path, const void *bytes, size_t count, int *pid) {
+    pid_t child = fork();
+    if (child < 0) return -errno;
+    if (child > 0) {
+        *pid = child;
+        return 0;
+    }
+    // Only calls that are safe after a fork in a process with threads (signal-safety(7)).
+    syscall(SYS_close_range, 0U, ~0U, 0U);
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) _exit(errno);
+    ssize_t written = write(fd, bytes, count);
+    _exit(written < 0 ? errno : (size_t)written == count ? 0 : EIO);
+}
+
+int vmdev_start_program(const char *program, const char *argument, int *pid) {
+    char *const arguments[] = {(char *)program, (char *)argument, NULL};
+    char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+    posix_spawn_file_actions_t actions;
+    int code = posix_spawn_file_actions_init(&actions);
+    if (code != 0) return -code;
+    for (int fd = 0; fd < 3 && code == 0; fd++)
+        code = posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+    pid_t child = 0;
+    if (code == 0) code = posix_spawn(&child, program, &actions, NULL, arguments, environment);
+    posix_spawn_file_actions_destroy(&actions);
+    *pid = child;
+    return -code;
+}
+
+int vmdev_reap(int pid, int *status) {
+    int word = 0;
+    pid_t result;
+    do result = waitpid(pid, &word, 0);
+    while (result < 0 && errno == EINTR);
+    if (result < 0) return -errno;
+    *status = WIFEXITED(word) ? WEXITSTATUS(word) : 128 + WTERMSIG(word);
+    return 0;
 }

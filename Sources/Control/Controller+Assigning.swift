@@ -94,7 +94,7 @@ extension Controller {
     }
 
     /// The device that is meant, if it is there.
-    private func present(_ wanted: DeviceReference) throws(Failure) -> Device? {
+    func present(_ wanted: DeviceReference) throws(Failure) -> Device? {
         guard let source = sources.first(where: { $0.name == wanted.source }) else {
             throw Failure(
                 "\(wanted.source) does not expose devices on this host",

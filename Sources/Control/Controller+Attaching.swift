@@ -47,8 +47,11 @@ extension Controller {
     public func detach(
         _ device: DeviceReference?, of deviceClass: DeviceClass, from target: VMName
     ) throws(Failure) -> [String] {
-        let attached = try liveRecords(deviceClass).filter { record in
-            record.vm == target && (device.map { names($0, record.device) } ?? true)
+        let records = try liveRecords(deviceClass).filter { $0.vm == target }
+        var attached = records.filter { record in device.map { names($0, record.device) } ?? true }
+        if attached.isEmpty, let device, let there = try? present(device) {
+            // It may have been attached under the name of another port that it is in.
+            attached = records.filter { $0.canonical.key == there.canonical.key }
         }
         for record in attached {
             if let problem = applier.detach(record) { throw Failure(problem) }

@@ -71,7 +71,7 @@ public struct Story: Hashable, Sendable {
         return Story.endings.contains(first.kind) && !Story.endings.contains(event.kind)
     }
 
-    private static let endings: Set<Outcome.Kind> = [.released, .stillHeld]
+    private static let endings: Set<Outcome.Kind> = [.released, .stillHeld, .givenBack]
 
     /// What it came to, in a word or two.
     public var verdict: String {
@@ -84,7 +84,8 @@ public struct Story: Hashable, Sendable {
         case .released: "ended"
         case .stillHeld: "ended, and holds a device"
         case .failed: "failed"
-        case .attached, .alreadyAttached, .followed, .detached, .skipped, .settingIgnored, nil: "changed"
+        case .givenBack: "ended"
+        case .attached, .alreadyAttached, .followed, .detached, .skipped, .caution, .settingIgnored, nil: "changed"
         }
     }
 

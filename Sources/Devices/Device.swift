@@ -6,6 +6,8 @@ public struct Device: Hashable, Sendable {
     public let source: VMName
     /// Where it is plugged.
     public let port: Port
+    /// Other names of that place, such as a PCI function's path from the root bus.
+    public let otherPorts: [Port]
     /// All names under which it is known wherever it is plugged; the first is the one to store.
     public let identities: [DeviceIdentity]
     /// What it says of itself, made printable.
@@ -14,7 +16,7 @@ public struct Device: Hashable, Sendable {
     public let canonical: CanonicalDevice
     /// Who uses it on the source itself; none when it is free.
     public let uses: [Use]
-    /// What to think of before it is given away, such as the console's keyboard; half sentences.
+    /// What to think of before it is given away, such as the console's keyboard; half sentences, made printable.
     public let cautions: [String]
     /// What only devices of its class have.
     public let details: Details
@@ -81,12 +83,16 @@ public struct Device: Hashable, Sendable {
     public struct Mic: Hashable, Sendable {
         /// The number of the sound card.
         public let card: Int
+        /// The name of the sound card in ALSA ("PCH"), which is the same at the next start of the host more often than
+        /// its number is; nil for one that has none.
+        public let cardName: String?
         /// The number of the capture device on it.
         public let device: Int
 
         /// Describes a capture device.
-        public init(card: Int, device: Int) {
+        public init(card: Int, cardName: String?, device: Int) {
             self.card = card
+            self.cardName = cardName
             self.device = device
         }
     }
@@ -170,17 +176,18 @@ public struct Device: Hashable, Sendable {
 
     /// Describes a device.
     public init(
-        _ deviceClass: DeviceClass, source: VMName, port: Port, identities: [DeviceIdentity] = [], title: String,
-        canonical: CanonicalDevice, uses: [Use] = [], cautions: [String] = [], details: Details = .plain
+        _ deviceClass: DeviceClass, source: VMName, port: Port, otherPorts: [Port] = [],
+        identities: [DeviceIdentity] = [], title: String, canonical: CanonicalDevice, uses: [Use] = [], cautions: [String] = [], details: Details = .plain
     ) {
         self.deviceClass = deviceClass
         self.source = source
         self.port = port
+        self.otherPorts = otherPorts
         self.identities = identities
         self.title = printable(title)
         self.canonical = canonical
         self.uses = uses
-        self.cautions = cautions
+        self.cautions = cautions.map { printable($0) }
         self.details = details
     }
 
@@ -203,6 +210,9 @@ public struct Device: Hashable, Sendable {
     public var mic: Mic? {
         if case .mic(let mic) = details { mic } else { nil }
     }
+
+    /// Whether that is its port, under whichever name.
+    public func isIn(_ port: Port) -> Bool { self.port == port || otherPorts.contains(port) }
 
     /// A name of its port that says more than the port itself, as one of its identities: whatever is plugged there has it.
     /// It is what an assignment by port stores, since the number of a USB bus may be another one at the next boot.

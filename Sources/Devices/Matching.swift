@@ -16,11 +16,16 @@ extension DeviceReference {
     /// Finds the device that is meant; a different device in the port is never taken in its place.
     public func match(among devices: some Sequence<Device>, follow: Bool = true) -> Match {
         let candidates = devices.filter { $0.deviceClass == deviceClass && $0.source == source }
-        let inPort = port.flatMap { port in candidates.first { $0.port == port } }
+        let inPort = port.flatMap { port in candidates.first { $0.isIn(port) } }
         guard let identity else { return inPort.map { .found($0, movedFrom: nil) } ?? .absent }
 
         if let inPort, inPort.identities.contains(identity) { return .found(inPort, movedFrom: nil) }
+        // `mic` is another port of the host's first capture device: of two ports of one device the longer name is meant.
         let named = candidates.filter { $0.identities.contains(identity) }.sorted { $0.port < $1.port }
+            .reduce(into: [Device]()) { kept, next in
+                if kept.last?.canonical.key == next.canonical.key { kept.removeLast() }
+                kept.append(next)
+            }
         if named.count > 1 { return .ambiguous(named) }
         if let device = named.first {
             guard let port else { return .found(device, movedFrom: nil) }

@@ -2,7 +2,7 @@
 public struct Port: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// The port itself.
     public let description: String
-    private let isHexadecimal: Bool
+    let isHexadecimal: Bool
 
     /// The longest port, in characters: with our prefix it has to fit into the 31 of a QEMU node name.
     public static let maximumLength = 25
@@ -10,7 +10,8 @@ public struct Port: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// Reads a port of the class.
     public init(_ text: some StringProtocol, of deviceClass: DeviceClass) throws(SyntaxError) {
         let canonical = Port.canonical(String(text), of: deviceClass)
-        guard let canonical, canonical.utf8.count <= Port.maximumLength else {
+        let limit = deviceClass == .pci ? PCIPath.maximumLength : Port.maximumLength
+        guard let canonical, canonical.utf8.count <= limit else {
             throw SyntaxError("\(deviceClass) port", text, expected: Port.expectation(of: deviceClass))
         }
         description = canonical
@@ -22,7 +23,11 @@ public struct Port: Hashable, Sendable, Comparable, CustomStringConvertible {
         switch deviceClass {
         case .block: "a kernel name such as sda, sda1, nvme0n1p2, dm-3 or loop0 (a '/' in it written '_')"
         case .usb: "bus-port such as 2-1 or 2-1.4"
-        case .pci: "[segment_]bus_device.function in hexadecimal, such as 00_1f.2 or 0000:00:1f.2"
+        case .pci:
+            """
+            [segment_]bus_device.function in hexadecimal, such as 00_1f.2 or 0000:00:1f.2, or a path of such from the root \
+            bus, such as 00_1c.0-00_00.0
+            """
         case .mic: "mic, or an ALSA capture device such as mic-0-0"
         }
     }
@@ -44,7 +49,7 @@ public struct Port: Hashable, Sendable, Comparable, CustomStringConvertible {
         switch deviceClass {
         case .block: text.wholeMatchesBlock ? text : nil
         case .usb: canonicalUSB(text)
-        case .pci: canonicalPCI(text)
+        case .pci: PCIPath.canonical(text, step: canonicalPCI)
         case .mic: text == "mic" || text.wholeMatchesCapture ? text : nil
         }
     }

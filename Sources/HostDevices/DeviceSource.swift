@@ -15,6 +15,9 @@ public protocol DeviceSource: Sendable {
     /// The same for several references, all answered from one look at the source; in their order.
     func candidates(for references: [DeviceReference]) throws(SourceError) -> [[Device]]
 
+    /// Why the device, which is there and free, cannot be given to a VM that gets those `together`; nil when it can.
+    func objection(to device: Device, options: DeviceOptions, together: [Device]) -> SourceError?
+
     /// Makes the device ready for a VM and claims it against the rest of the host, and makes sure that it is still the
     /// very device. Answers the open node, whose claim lasts as long as it is open anywhere; nil for a device that is
     /// handed over by its name. What fails leaves nothing behind.
@@ -33,6 +36,9 @@ public protocol DeviceSource: Sendable {
 }
 
 extension DeviceSource {
+    /// None.
+    public func objection(to device: Device, options: DeviceOptions, together: [Device]) -> SourceError? { nil }
+
     /// One after the other.
     public func candidates(for references: [DeviceReference]) throws(SourceError) -> [[Device]] {
         var found: [[Device]] = []
@@ -59,6 +65,8 @@ public struct SourceError: Error, Equatable, Sendable, CustomStringConvertible {
         case readOnlyOnly
         /// The drive is empty.
         case noMedium
+        /// This host cannot give it to a VM as things are.
+        case unfit
     }
 
     /// The kind.

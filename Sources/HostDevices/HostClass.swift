@@ -13,6 +13,9 @@ protocol HostClass: Sendable {
     func absence(of port: Port) -> String?
 
     /// As in `DeviceSource`.
+    func objection(to device: Device, options: DeviceOptions, together: [Device]) -> SourceError?
+
+    /// As in `DeviceSource`.
     func claim(
         _ device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions
     ) throws(SourceError) -> Descriptor?
@@ -33,6 +36,9 @@ extension HostClass {
 
     /// Nothing.
     func absence(of port: Port) -> String? { nil }
+
+    /// None.
+    func objection(to device: Device, options: DeviceOptions, together: [Device]) -> SourceError? { nil }
 
     /// A claim that ends with its descriptor changes nothing that would have to be given back.
     func giveBack(_ port: Port, from vm: VMName) throws(SourceError) {}

@@ -13,6 +13,8 @@ public struct HostSource: DeviceSource {
         classes = [
             .block: HostBlockDevices(root: root, patience: patience),
             .usb: HostUSBDevices(root: root, patience: patience),
+            .pci: HostPCIDevices(root: root, limit: .seconds(10)),
+            .mic: HostMicrophones(root: root),
         ]
     }
 
@@ -46,6 +48,11 @@ public struct HostSource: DeviceSource {
     /// What is known of a port in which there is no device.
     public func absence(of port: Port, in deviceClass: DeviceClass) -> String? {
         classes[deviceClass]?.absence(of: port)
+    }
+
+    /// By the device's class.
+    public func objection(to device: Device, options: DeviceOptions, together: [Device]) -> SourceError? {
+        classes[device.deviceClass]?.objection(to: device, options: options, together: together)
     }
 
     /// By the device's class.

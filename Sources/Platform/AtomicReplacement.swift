@@ -10,17 +10,18 @@ public struct AtomicReplacement: ~Copyable {
     private var isPending = true
 
     /// Begins a replacement of the entry `name` of `folder` with owner and permissions of `original`, or with
-    /// permissions 0644 when there is none yet.
+    /// `permissions` when there is none yet.
     ///
     /// `temporary` is the name of the new file until then. Whoever calls has to see to it (with a lock) that nobody else
     /// uses that name: what is found under it is taken for the leftover of a crash, and removed.
     public static func begin(
-        of name: String, in folder: Descriptor, temporary: String, like original: FileStatus?
+        of name: String, in folder: Descriptor, temporary: String, like original: FileStatus?,
+        permissions: UInt32 = 0o644
     ) throws(SystemCallError) -> AtomicReplacement {
         try folder.remove(below: temporary)
         let file = try folder.open(below: temporary, [.write, .create, .exclusive, .noFollow], mode: 0o600)
         let replacement = AtomicReplacement(folder: folder, name: name, temporary: temporary, file: file)
-        try replacement.adopt(original, permissions: original?.permissions ?? 0o644)
+        try replacement.adopt(original, permissions: original?.permissions ?? permissions)
         return replacement
     }
 

@@ -13,6 +13,24 @@ import Testing
             canonical: CanonicalDevice(key: "\(deviceClass)-\(port)"))
     }
 
+    @Test(
+        "A microphone that is in two ports at once, mic and its own, is one device",
+        arguments: [
+            ("dom0:mic", "found mic"), ("dom0:mic:A", "found mic"), ("dom0:*:A", "found mic-0-0"),
+            ("dom0:mic-3-0:A", "found mic-0-0 moved from mic-3-0"), ("dom0:*:B", "ambiguous mic-1-0 mic-2-0"),
+        ])
+    func twoPorts(reference: String, means: String) throws {
+        let devices = try [("mic", "A", "x"), ("mic-0-0", "A", "x"), ("mic-1-0", "B", "y"), ("mic-2-0", "B", "z")]
+            .map { port, identity, thing in
+                Device(
+                    .mic, source: .host, port: try Devices.Port(port, of: .mic),
+                    identities: [try DeviceIdentity(identity)], title: port,
+                    canonical: CanonicalDevice(key: thing))
+            }
+        let match = try DeviceReference(parsing: reference, of: .mic).match(among: devices.shuffled())
+        #expect(text(match) == means)
+    }
+
     struct Case: CustomTestStringConvertible {
         let reference: String
         let present: [String]
@@ -62,16 +80,18 @@ import Testing
                 }, title: "", canonical: CanonicalDevice(key: text))
         }
         let reference = try DeviceReference(parsing: example.reference, of: .block)
-        let found =
-            switch reference.match(among: devices, follow: example.follow) {
-            case .found(let device, nil): "found \(device.port)"
-            case .found(let device, let from?): "found \(device.port) moved from \(from)"
-            case .absent: "absent"
-            case .moved(let device): "moved to \(device.port)"
-            case .replaced(let device): "replaced by \(device.port)"
-            case .ambiguous(let devices): "ambiguous " + devices.map(\.port.description).joined(separator: " ")
-            }
-        #expect(found == example.means)
+        #expect(text(reference.match(among: devices, follow: example.follow)) == example.means)
+    }
+
+    private func text(_ match: Match) -> String {
+        switch match {
+        case .found(let device, nil): "found \(device.port)"
+        case .found(let device, let from?): "found \(device.port) moved from \(from)"
+        case .absent: "absent"
+        case .moved(let device): "moved to \(device.port)"
+        case .replaced(let device): "replaced by \(device.port)"
+        case .ambiguous(let devices): "ambiguous " + devices.map(\.port.description).joined(separator: " ")
+        }
     }
 
     @Test("A device of another class in a port of the same name is not meant")

@@ -29,6 +29,16 @@ int vmdev_pidfd_open(int pid);
 /// Ends that very process with SIGKILL (pidfd_send_signal(2)).
 int vmdev_pidfd_kill(int pidfd);
 
+/// Starts a process that writes to the file `path` and ends with errno as its status. It has no descriptor of ours open,
+/// so that nothing is held by one that hangs in the kernel.
+int vmdev_start_writer(const char *path, const void *bytes, size_t count, int *pid);
+
+/// Starts a program with one argument; what it says goes nowhere.
+int vmdev_start_program(const char *program, const char *argument, int *pid);
+
+/// Takes the status of a child that has ended: that of its exit, or 128 and the signal's number.
+int vmdev_reap(int pid, int *status);
+
 /// Opens a path, always with O_CLOEXEC; `flags` are the VMDEV_OPEN_ ones.
 int vmdev_open(const char *path, int flags, unsigned mode);
 int vmdev_openat(int directory, const char *path, int flags, unsigned mode);

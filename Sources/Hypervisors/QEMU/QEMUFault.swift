@@ -4,15 +4,21 @@ internal import Platform
 extension QEMUVM {
     /// QEMU's refusal of an attachment in our words; a text that we do not know is shown as it is.
     func fault(attaching request: AttachRequest, _ error: QMPError, claim: Descriptor) -> HypervisorError {
-        let device = request.device.name
-        let what = "asked to attach \(device)"
-        guard case .server(let kind, let text) = error else { return failure(what, error) }
-        if text.contains("Failed to get"), text.contains("lock") {
+        if error.says("Failed to get"), error.says("lock") {
+            let device = request.device.name
             let holder = DiskUser.find(of: claim, besides: process?.pid)
             return HypervisorError(
                 .taken, "\(device) is in use by another QEMU process\(holder.map { " (\($0))" } ?? "")",
                 remedy: "Shut that VM down, or detach \(device) from it")
         }
+        return fault(attaching: request, error)
+    }
+
+    /// The same for a device on which we have no claim.
+    func fault(attaching request: AttachRequest, _ error: QMPError) -> HypervisorError {
+        let device = request.device.name
+        let what = "asked to attach \(device)"
+        guard case .server(let kind, let text) = error else { return failure(what, error) }
         if kind == "CommandNotFound" {
             return HypervisorError(
                 .unsupported, "VM \(name), \(what): its QEMU is too old: \(error)", remedy: "Use QEMU 7.2 or later")

@@ -16,14 +16,21 @@ enum QEMUPlace: Hashable, Sendable {
         }
     }
 
-    /// The device model that is a disk there, and what tells it its place.
+    /// Slot and function on a PCI bus, as device_add takes them; nil on other buses.
     ///
-    /// Without `addr`, QEMU 7.2 puts a second device of a port into slot 1, where no guest looks, and calls it success.
+    /// Without it, QEMU 7.2 puts a second device of a port into slot 1, where no guest looks, and calls it success.
+    var pciAddress: String? {
+        switch self {
+        case .port: "0x0"
+        case .slot(let slot, _): "0x" + String(slot, radix: 16)
+        case .scsi, .usb: nil
+        }
+    }
+
+    /// The device model that is a disk there, and what tells it its place.
     func device(isCDROM: Bool) -> QMP.Device {
         switch self {
-        case .port: QMP.Device(driver: "virtio-blk-pci", bus: bus, addr: "0x0")
-        case .slot(let slot, _):
-            QMP.Device(driver: "virtio-blk-pci", bus: bus, addr: "0x" + String(slot, radix: 16))
+        case .port, .slot: QMP.Device(driver: "virtio-blk-pci", bus: bus, addr: pciAddress)
         case .scsi(let target, _):
             QMP.Device(driver: isCDROM ? "scsi-cd" : "scsi-hd", bus: bus, channel: 0, scsiID: target, lun: 0)
         case .usb(let port, _):

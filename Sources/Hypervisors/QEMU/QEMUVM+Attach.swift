@@ -5,12 +5,14 @@ internal import Platform
 extension QEMUVM {
     /// Hands the open device over and plugs it in at its place.
     ///
-    /// QEMU gets two descriptors. The claimed one it only holds (getfd), so that the host cannot mount the disk: it is
+    /// For a disk QEMU gets two descriptors. The claimed one it only holds (getfd), so that the host cannot mount the disk: it is
     /// closed at once when we say so, while QEMU 7.2 closes the members of an fdset only when the VM runs. The other,
     /// opened anew in just the mode that QEMU asks for, goes into an fdset, and is what QEMU reads and writes.
     public func attach(_ request: AttachRequest) throws(HypervisorError) {
         if places[request.id] == nil, let obstacle = try place([request]).first ?? nil { throw obstacle }
         if request.device.deviceClass == .usb { return try attachUSB(request) }
+        if let mic = request.device.mic { return try attach(mic, request) }
+        if let function = request.device.pci { return try attach(function, request) }
         guard let block = request.device.block, case .open(let claim) = request.backing,
             let place = places[request.id]
         else {

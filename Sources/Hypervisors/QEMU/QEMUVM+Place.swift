@@ -2,15 +2,19 @@ internal import Devices
 
 extension QEMUVM {
     /// Finds a place for each request: PCI Express ports first, then the conventional PCI bus, then SCSI, then USB.
+    ///
+    /// An earlier request is never left without a place for the sake of a later one; but a disk moves on to SCSI or USB
+    /// for what can only be on PCI.
     public func place(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
         guard !requests.isEmpty else { return [] }
         let survey = try QEMUSurvey(of: self)
         let opticals = requests.count { $0.options.isCDROM }
+        let functions = requests.count { $0.needsPCI }
         let usbDevices = requests.count { $0.device.deviceClass == .usb }
-        let disks = requests.count - opticals - usbDevices
+        let disks = requests.count - opticals - functions - usbDevices
 
-        var pci = disks == 0 ? [] : try survey.freePorts(disks) + survey.slots
-        let beyond = max(0, disks - pci.count)
+        var pci = disks + functions == 0 ? [] : try survey.freePorts(disks + functions) + survey.slots
+        let beyond = min(disks, max(0, disks + functions - pci.count))
         var targets = opticals + beyond == 0 ? [] : try survey.freeTargets(opticals + beyond)
         // The optical drives' places are set aside: nothing else can take them.
         let beyondSCSI = max(0, opticals + beyond - targets.count)
@@ -23,17 +27,25 @@ extension QEMUVM {
         targets.removeFirst(forOpticals.count)
 
         var result: [HypervisorError?] = []
+        var movable: [AttachmentID] = []
         for request in requests {
             let place: QEMUPlace?
             if request.device.deviceClass == .usb {
-                places[request.id] = forUSB.popFirst()
-                result.append(places[request.id] == nil ? noRoomUSB(for: request) : nil)
-                continue
-            }
-            if request.options.isCDROM {
+                place = forUSB.popFirst()
+            } else if request.options.isCDROM {
                 place = forOpticals.popFirst()
+            } else if let free = pci.popFirst() {
+                place = free
+                if !request.needsPCI { movable.append(request.id) }
+            } else if let other = request.needsPCI && movable.isEmpty ? nil : targets.popFirst() ?? usb.popFirst() {
+                if request.needsPCI, let disk = movable.popLast() {
+                    place = places[disk]
+                    places[disk] = other
+                } else {
+                    place = other
+                }
             } else {
-                place = pci.popFirst() ?? targets.popFirst() ?? usb.popFirst()
+                place = nil
             }
             places[request.id] = place
             let without = result.count { $0 != nil }
@@ -47,11 +59,18 @@ extension QEMUVM {
         for request: AttachRequest, after before: Int, _ survey: QEMUSurvey
     ) throws(HypervisorError) -> HypervisorError {
         let what = "VM \(name) has no free place for \(request.device.name)"
+        if request.device.deviceClass == .usb { return noRoomUSB(for: request) }
         let controller = survey.rootDevices == 0 ? "virtio-scsi-device" : "virtio-scsi-pci"
         if request.options.isCDROM {
             return HypervisorError(
                 .noRoom, "\(what): an optical drive needs a SCSI controller",
                 remedy: "Start its QEMU with: -device \(controller),id=vmdev-scsi")
+        }
+        if request.needsPCI, survey.isConventional || survey.rootDevices == 0 {
+            return HypervisorError(
+                .noRoom, "\(what): it needs a slot of a PCI bus that takes devices while the machine is on",
+                remedy: survey.isConventional
+                    ? "Leave a slot of pci.0 free" : "Use a machine with PCI Express, such as -machine q35")
         }
         let argument: String
         if survey.isConventional || survey.rootDevices == 0 {
@@ -61,9 +80,14 @@ extension QEMUVM {
             argument = "-device pcie-root-port,id=vmdev-port\(number),bus=pcie.0,chassis=\(number),slot=\(number)"
         }
         return HypervisorError(
-            .noRoom, "\(what): no hot-pluggable PCI, SCSI or USB place is free",
+            .noRoom, "\(what): no hot-pluggable \(request.needsPCI ? "PCI" : "PCI, SCSI or USB") place is free",
             remedy: "Start its QEMU with: \(argument)")
     }
+}
+
+extension AttachRequest {
+    /// Whether it can be nowhere but on PCI.
+    var needsPCI: Bool { device.deviceClass == .mic || device.deviceClass == .pci }
 }
 
 extension Array {

@@ -5,7 +5,13 @@ extension QEMUVM {
     public func verify(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
         var failures: [AttachmentID: HypervisorError] = [:]
         for (deviceClass, some) in Dictionary(grouping: requests, by: \.device.deviceClass) {
-            let answers = deviceClass == .usb ? try verifyUSB(some) : try verifyDisks(some)
+            let answers =
+                switch deviceClass {
+                case .mic: try verifyMicrophones(some)
+                case .pci: try verifyFunctions(some)
+                case .usb: try verifyUSB(some)
+                case .block: try verifyDisks(some)
+                }
             for (request, failure) in zip(some, answers) { failures[request.id] = failure }
         }
         return requests.map { failures[$0.id] }
@@ -44,7 +50,8 @@ extension QEMUVM {
         }
     }
 
-    private func checkPlug(_ request: AttachRequest, bus: String?, address: Int64?) throws(HypervisorError) {
+    /// Checks that a device is where it was put, and where a guest looks.
+    func checkPlug(_ request: AttachRequest, bus: String?, address: Int64?) throws(HypervisorError) {
         guard let bus, !bus.isEmpty else { throw notVerified(request, "it is not among its devices") }
         if let place = places[request.id], bus.split(separator: "/").last.map(String.init) != place.bus {
             throw notVerified(request, "it is on the bus \(bus), not on \(place.bus)")
@@ -83,5 +90,5 @@ extension QEMUVM {
 
 extension AttachmentID {
     /// The device in QEMU's object tree.
-    fileprivate var path: String { "\(QOM.peripheral)/\(self)" }
+    var path: String { "\(QOM.peripheral)/\(self)" }
 }

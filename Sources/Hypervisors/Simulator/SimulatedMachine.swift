@@ -16,10 +16,10 @@ final class SimulatedMachine: Sendable {
         var faults: [Simulator.Fault] = []
     }
 
-    /// A device and the copy of what was handed over for it.
+    /// A device and the copy of what was handed over for it, if it was not handed over by its name.
     struct AttachedDevice {
         let shown: Simulator.Attached
-        let copy: Descriptor
+        let copy: Descriptor?
     }
 
     init(name: VMName, state: VMState, places: Int) {

@@ -26,10 +26,13 @@ final class SimulatorVM: RunningVM {
     }
 
     func attach(_ request: AttachRequest) throws(HypervisorError) {
-        guard case .open(let descriptor) = request.backing else {
+        let copy: Descriptor?
+        switch request.backing {
+        case .open(let descriptor): copy = try self.copy(of: descriptor)
+        case .byName: copy = nil
+        case .alreadyThere:
             throw HypervisorError(.unsupported, "VM \(name): \(request.device.name) was not opened to be attached")
         }
-        let copy = try copy(of: descriptor)
         let device = request.device
         try machine.use { content throws(HypervisorError) in
             for case .refuses(request.id, let error) in content.faults { throw error }

@@ -35,9 +35,13 @@ extension QMP {
         var serial: String?
         /// The node of a USB device of the host.
         var hostdevice: String?
+        /// The id of the sound backend.
+        var audiodev: String?
+        /// The address of a PCI function of the host's.
+        var host: String?
 
         enum CodingKeys: String, CodingKey {
-            case driver, bus, addr, channel, lun, port, removable, id, drive, serial, hostdevice
+            case driver, bus, addr, channel, lun, port, removable, id, drive, serial, hostdevice, audiodev, host
             case scsiID = "scsi-id"
         }
     }
