@@ -22,7 +22,9 @@ struct PCIBinding {
     private var folder: String { root.path("/sys/bus/pci/devices/\(address)") }
 
     /// Sets the driver that alone may have the function; nil ends that.
-    func setOverride(_ driver: String?) throws(Failure) { try write("\(driver ?? "")\n", to: "\(folder)/driver_override") }
+    func setOverride(_ driver: String?) throws(Failure) {
+        try write("\(driver ?? "")\n", to: "\(folder)/driver_override")
+    }
 
     /// Takes the function from a driver.
     func unbind(from driver: String) throws(Failure) {
@@ -71,7 +73,8 @@ extension SourceError {
         switch failure {
         case .hangs(let path):
             self.init(
-                .inUse(.busy), "\(driver) does not let go of \(name) in time (\(path)), because something still uses it",
+                .inUse(.busy),
+                "\(driver) does not let go of \(name) in time (\(path)), because something still uses it",
                 remedy: """
                     End what uses it and try again; if nothing does, restart the host. The process that asked may stay \
                     in the kernel until then.
