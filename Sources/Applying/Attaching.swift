@@ -33,6 +33,13 @@ struct Attaching {
             let present = try vm.attachments()
             // A lock without its device is what an interrupted attach or detach left, perhaps with a disk half attached.
             for record in mine where !present.contains(record.id) { try detach(record) }
+            // Of a USB device that was plugged out and in again the VM has but the dead end, and QEMU does not say so.
+            for record in mine where present.contains(record.id) && record.device.deviceClass == .usb {
+                let isPluggedAnew = items.contains {
+                    $0.device.canonical.key == record.canonical.key && $0.record.sequence != record.sequence
+                }
+                if isPluggedAnew { try detach(record) }
+            }
             let there = items.filter { item in
                 present.contains(item.record.id) && mine.contains { $0.isSameDevice(as: item.record) }
             }

@@ -43,12 +43,16 @@ public struct Device: Hashable, Sendable {
         public let address: Int
         /// Its major and minor number.
         public let number: Number
+        /// Its port by its controller, which stays the same where the kernel numbers its buses anew
+        /// ("pci-0000:00:14.0-usbv3-0:1.4"); nil when that is not known.
+        public let stablePort: DeviceIdentity?
 
         /// Describes a USB device.
-        public init(node: String, address: Int, number: Number) {
+        public init(node: String, address: Int, number: Number, stablePort: DeviceIdentity? = nil) {
             self.node = node
             self.address = address
             self.number = number
+            self.stablePort = stablePort
         }
     }
 
@@ -210,6 +214,13 @@ public struct Device: Hashable, Sendable {
 
     /// Whether that is its port, under whichever name.
     public func isIn(_ port: Port) -> Bool { self.port == port || otherPorts.contains(port) }
+
+    /// A name of its port that says more than the port itself, as one of its identities: whatever is plugged there has it.
+    /// It is what an assignment by port stores, since the number of a USB bus may be another one at the next boot.
+    public var stablePort: DeviceIdentity? { usb?.stablePort }
+
+    /// Tells this very plug of the device from an earlier or a later one in the same place; nil where nothing does.
+    public var sequence: UInt64? { block?.sequence ?? usb.map { UInt64($0.number.minor) } }
 
     /// How the CLI stores it: port and identity where it has one.
     public var reference: DeviceReference {
