@@ -49,7 +49,8 @@ extension Controller {
     ) throws(Failure) -> [String] {
         let records = try liveRecords(deviceClass).filter { $0.vm == target }
         var attached = records.filter { record in device.map { names($0, record.device) } ?? true }
-        if attached.isEmpty, let device, let there = try? present(device) {
+        let plugged = device.flatMap(pluggedIn)
+        if attached.isEmpty, let there = plugged {
             // It may have been attached under the name of another port that it is in.
             attached = records.filter { $0.canonical.key == there.canonical.key }
         }
@@ -58,7 +59,8 @@ extension Controller {
         }
         let removed = try remove(of: deviceClass, from: target) { assignment in
             guard let device else { return true }
-            return names(device, assignment.device) || attached.contains { names(assignment.device, $0.device) }
+            return names(device, assignment.device, plugged: plugged)
+                || attached.contains { names(assignment.device, $0.device) }
         }
         if let device, attached.isEmpty, removed.isEmpty {
             throw Failure(
