@@ -144,6 +144,22 @@ int vmdev_start_writer(const char *path, const void *bytes, size_t count, int *p
     _exit(written < 0 ? errno : (size_t)written == count ? 0 : EIO);
 }
 
+int vmdev_start_reader(const char *path, int output, int *pid) {
+    pid_t child = fork();
+    if (child < 0) return -errno;
+    if (child > 0) {
+        *pid = child;
+        return 0;
+    }
+    if (dup2(output, 0) < 0) _exit(errno);
+    syscall(SYS_close_range, 1U, ~0U, 0U);
+    char bytes[4096];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t count = fd < 0 ? -1 : read(fd, bytes, sizeof bytes);
+    if (count < 0 || write(0, bytes, count) < 0) _exit(errno);
+    _exit(0);
+}
+
 int vmdev_start_program(const char *program, const char *argument, int *pid) {
     char *const arguments[] = {(char *)program, (char *)argument, NULL};
     char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};

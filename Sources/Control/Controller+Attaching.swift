@@ -49,14 +49,14 @@ extension Controller {
     ) throws(Failure) -> [String] {
         let records = try liveRecords(deviceClass).filter { $0.vm == target }
         var attached = records.filter { record in device.map { names($0, record.device) } ?? true }
-        if attached.isEmpty, let device, let there = try? present(device) {
+        let plugged = device.flatMap(pluggedIn)
+        if attached.isEmpty, let there = plugged {
             // It may have been attached under the name of another port that it is in.
             attached = records.filter { $0.canonical.key == there.canonical.key }
         }
         for record in attached {
             if let problem = applier.detach(record) { throw Failure(problem) }
         }
-        let plugged = device.flatMap(pluggedIn)
         let removed = try remove(of: deviceClass, from: target) { assignment in
             guard let device else { return true }
             return names(device, assignment.device, plugged: plugged)

@@ -9,6 +9,14 @@ struct HostPCIDevices: HostClass {
     /// How long the kernel may take to change the driver of a function; a driver that is in use may never let go.
     let limit: Duration
 
+    /// The way to the kernel's files.
+    var files: any DriverFiles = KernelDriverFiles()
+
+    /// What changes the driver of the function with that address.
+    func binding(_ address: String, within limit: Duration? = nil) -> PCIBinding {
+        PCIBinding(address: address, root: root, files: files, deadline: Deadline(after: limit ?? self.limit))
+    }
+
     /// All of them, in the order of their ports.
     func devices() throws(SourceError) -> [Device] {
         let inventory = try PCIInventory(root: root)

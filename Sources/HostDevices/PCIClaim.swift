@@ -12,32 +12,50 @@ extension HostPCIDevices {
     ) throws(SourceError) -> Descriptor? {
         let function = try sameFunction(device)
         try checkAgain(function, device, options)
-        do { try remember(function, for: vm) } catch { throw SourceError(error) }
-        if function.driver != HostPCIDevices.vfio { try bindToVFIO(function, device) }
+        let binding = binding(function.address)
+        let driver = function.driver
+        try remember(function, for: vm, binding)
+        if driver != HostPCIDevices.vfio { try bindToVFIO(function, from: driver, device, binding) }
         return nil
     }
 
     /// Saves what the function has to get back. What an earlier VM left is kept: what the host had is in there, and not
     /// what is there now.
-    private func remember(_ function: PCIFunction, for vm: VMName) throws(SystemCallError) {
-        let earlier = try SavedDriver.load(function.address, root: root)
-        let isOnVFIO = function.driver == HostPCIDevices.vfio
-        if isOnVFIO && earlier == nil { return }
-        let driver = isOnVFIO ? earlier?.driver : function.driver ?? earlier?.driver
-        let override = earlier.map(\.override) ?? function.override
-        try SavedDriver(vm: vm, driver: driver, override: override).save(function.address, root: root)
+    private func remember(
+        _ function: PCIFunction, for vm: VMName, _ binding: PCIBinding
+    ) throws(SourceError) {
+        let current = function.driver
+        do {
+            let earlier = try SavedDriver.load(function.address, root: root)
+            if current == HostPCIDevices.vfio {
+                guard let earlier else { return }
+                try SavedDriver(vm: vm, driver: earlier.driver, override: earlier.override)
+                    .save(function.address, root: root)
+            } else {
+                let override = if let earlier { earlier.override } else { try binding.readOverride() }
+                try SavedDriver(vm: vm, driver: current ?? earlier?.driver, override: override)
+                    .save(function.address, root: root)
+            }
+        } catch let error as SystemCallError {
+            throw SourceError(error)
+        } catch let error as PCIBinding.Failure {
+            throw SourceError(error, "dom0:\(function.port?.description ?? function.address)", from: current)
+        } catch {
+            throw SourceError(.unreadable, "\(function.address): \(error)")
+        }
     }
 
-    private func bindToVFIO(_ function: PCIFunction, _ device: Device) throws(SourceError) {
-        let binding = PCIBinding(address: function.address, root: root, deadline: Deadline(after: limit))
+    private func bindToVFIO(
+        _ function: PCIFunction, from driver: String?, _ device: Device, _ binding: PCIBinding
+    ) throws(SourceError) {
         do throws(SourceError) {
             do throws(PCIBinding.Failure) {
                 try binding.loadVFIO()
                 try binding.setOverride(HostPCIDevices.vfio)
-                if let driver = function.driver { try binding.unbind(from: driver) }
+                if let driver { try binding.unbind(from: driver) }
                 try binding.probe()
             } catch {
-                throw SourceError(error, device.name, from: function.driver)
+                throw SourceError(error, device.name, from: driver)
             }
             let now = try sameFunction(device)
             guard now.driver == HostPCIDevices.vfio else {

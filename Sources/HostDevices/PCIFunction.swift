@@ -83,9 +83,6 @@ struct PCIFunction {
     /// The name of the driver that has it.
     var driver: String? { link("driver") }
 
-    /// The driver that alone may have it, as an administrator or a program chose; nil when any may.
-    var override: String? { text("driver_override").flatMap { $0 == "(null)" ? nil : $0 } }
-
     /// The number of its IOMMU group; nil where there is no IOMMU.
     var group: Int? { iommuGroup(of: path) }
 

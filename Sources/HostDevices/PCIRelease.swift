@@ -38,21 +38,25 @@ extension HostPCIDevices {
         _ address: String, _ saved: SavedDriver, within limit: Duration? = nil
     ) throws(SourceError) {
         if let function = PCIFunction(address: address, root: root) {
-            let binding = PCIBinding(address: address, root: root, deadline: Deadline(after: limit ?? self.limit))
+            let binding = binding(address, within: limit)
             let name = function.port.map { "dom0:\($0)" } ?? address
+            // The link goes first when a driver begins to let go, so it is read once.
+            let before = function.driver
             do throws(PCIBinding.Failure) {
-                try binding.setOverride(saved.override)
-                if function.driver == HostPCIDevices.vfio { try binding.unbind(from: HostPCIDevices.vfio) }
-                if function.driver == HostPCIDevices.vfio || function.driver == nil, saved.driver != nil {
-                    try binding.probe()
+                if before == HostPCIDevices.vfio, let group = function.group {
+                    try binding.waitUntilUnused(group: group)
                 }
+                try binding.setOverride(saved.override)
+                if before == HostPCIDevices.vfio { try binding.unbind(from: HostPCIDevices.vfio) }
+                if before == HostPCIDevices.vfio || before == nil, saved.driver != nil { try binding.probe() }
             } catch {
-                throw SourceError(error, name, from: function.driver)
+                throw SourceError(error, name, from: before)
             }
             let driver = PCIFunction(address: address, root: root)?.driver
             if let wanted = saved.driver, driver == nil || driver == HostPCIDevices.vfio {
                 throw SourceError(
-                    .unfit, "\(name) is not back with its driver \(printable(wanted, limit: 64)): it has \(driver ?? "none")",
+                    .unfit,
+                    "\(name) is not back with its driver \(printable(wanted, limit: 64)): it has \(driver ?? "none")",
                     remedy: """
                         See that the driver is loaded (modprobe \(printable(wanted, limit: 64))) and what the kernel says \
                         (journalctl -k), then: echo \(address) > /sys/bus/pci/drivers_probe.

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Glibc
 
 /// A process that does for us what may take for ever in the kernel, so that we can stop waiting for it.
 public struct ChildProcess: ~Copyable {
@@ -14,6 +15,23 @@ public struct ChildProcess: ~Copyable {
         }
         guard code == 0 else { throw SystemCallError("start a process to write", path, code: code) }
         return try ChildProcess(pid)
+    }
+
+    /// Reads an attribute below /sys, at most a page of it; nil when the deadline came first.
+    public static func contents(of path: String, by deadline: Deadline) throws(SystemCallError) -> [UInt8]? {
+        var ends: [Int32] = [-1, -1]
+        guard unsafe pipe(&ends) == 0, let reading = ends.first, let writing = ends.last else {
+            throw SystemCallError("make a pipe to read", path, code: errno)
+        }
+        let (input, output) = (Descriptor(owning: reading), Descriptor(owning: writing))
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        var pid: Int32 = 0
+        let code = unsafe vmdev_start_reader(path, output.raw, &pid)
+        guard code == 0 else { throw SystemCallError("start a process to read", path, code: code) }
+        guard let status = try ChildProcess(pid).status(by: deadline) else { return nil }
+        guard status == 0 else { throw SystemCallError("read", path, code: status) }
+        // All of it is in the pipe; with nothing in it a read would wait for the end that we hold ourselves.
+        return try input.wait(.readable, until: Deadline(after: .zero)) ? try input.read(upTo: 4096) : []
     }
 
     /// Starts a program with one argument; what it says goes nowhere.

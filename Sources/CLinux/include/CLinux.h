@@ -33,6 +33,10 @@ int vmdev_pidfd_kill(int pidfd);
 /// so that nothing is held by one that hangs in the kernel.
 int vmdev_start_writer(const char *path, const void *bytes, size_t count, int *pid);
 
+/// Starts a process that reads the first 4096 bytes of the file `path`, writes them to the pipe `output`, and ends with
+/// errno as its status; nothing else of ours is open in it.
+int vmdev_start_reader(const char *path, int output, int *pid);
+
 /// Starts a program with one argument; what it says goes nowhere.
 int vmdev_start_program(const char *program, const char *argument, int *pid);
 

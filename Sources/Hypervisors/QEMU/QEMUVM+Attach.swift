@@ -10,9 +10,9 @@ extension QEMUVM {
     /// opened anew in just the mode that QEMU asks for, goes into an fdset, and is what QEMU reads and writes.
     public func attach(_ request: AttachRequest) throws(HypervisorError) {
         if places[request.id] == nil, let obstacle = try place([request]).first ?? nil { throw obstacle }
-        if request.device.deviceClass == .usb { return try attachUSB(request) }
         if let mic = request.device.mic { return try attach(mic, request) }
         if let function = request.device.pci { return try attach(function, request) }
+        if request.device.deviceClass == .usb { return try attachUSB(request) }
         guard let block = request.device.block, case .open(let claim) = request.backing,
             let place = places[request.id]
         else {

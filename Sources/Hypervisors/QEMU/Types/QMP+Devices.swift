@@ -33,15 +33,15 @@ extension QMP {
         /// The name of the block node.
         var drive: String?
         var serial: String?
-        /// The node of a USB device of the host.
-        var hostdevice: String?
         /// The id of the sound backend.
         var audiodev: String?
         /// The address of a PCI function of the host's.
         var host: String?
+        /// The node of a USB device of the host.
+        var hostdevice: String?
 
         enum CodingKeys: String, CodingKey {
-            case driver, bus, addr, channel, lun, port, removable, id, drive, serial, hostdevice, audiodev, host
+            case driver, bus, addr, channel, lun, port, removable, id, drive, serial, audiodev, host, hostdevice
             case scsiID = "scsi-id"
         }
     }
