@@ -21,6 +21,7 @@ extension HostUSBDevices {
         do {
             let node = try Descriptor.open(root.path(usb.node), .readWrite)
             try check(node, is: usb, of: device)
+            try note(device.port, for: vm)
             return try node.duplicate(keeping: disks)
         } catch let error as SystemCallError {
             throw failure(error, of: device)
