@@ -153,6 +153,17 @@ struct ClassListingTests {
         #expect(try host.store.allAssignments().assignments.isEmpty)
     }
 
+    @Test("A microphone that a VM has under the name of one port is already there under the other's")
+    func alreadyThere() throws {
+        for (port, kind) in [("mic", Outcome.Kind.attached), ("mic-0-0", .alreadyAttached)] {
+            let wanted = try DeviceReference(parsing: "dom0:\(port)", of: .mic)
+            host.store.set([try Assignment(target: work, device: wanted, options: .none)])
+            #expect(host.applier.apply(to: work, on: .byHand) == .success)
+            #expect(host.reporter.kinds.contains(kind))
+        }
+        #expect(host.simulator.attached(to: work).values.map(\.port.description) == ["mic"])
+    }
+
     @Test("One VM that is assigned a microphone by both of its ports gets it once, by the more specific name")
     func bothPorts() throws {
         let identity = try DeviceIdentity("pci-8086:293e:1af41100:0")
