@@ -51,8 +51,9 @@ extension Problem {
     }
 
     static func usedByHost(_ assignment: Assignment, _ device: Device, _ use: Device.Use) -> Problem {
-        Problem(
-            .usedByHost, assignment, "\(subject(assignment)) is in use by the host: \(device.name) is \(use)",
+        let what = if case .part = use { "\(use)" } else { "\(device.name) is \(use)" }
+        return Problem(
+            .usedByHost, assignment, "\(subject(assignment)) is in use by the host: \(what)",
             remedy: use.remedy(for: device.block?.node ?? device.name))
     }
 

@@ -173,7 +173,8 @@ public struct Device: Hashable, Sendable {
     /// Describes a device.
     public init(
         _ deviceClass: DeviceClass, source: VMName, port: Port, otherPorts: [Port] = [],
-        identities: [DeviceIdentity] = [], title: String, canonical: CanonicalDevice, uses: [Use] = [], cautions: [String] = [], details: Details = .plain
+        identities: [DeviceIdentity] = [], title: String, canonical: CanonicalDevice, uses: [Use] = [],
+        cautions: [String] = [], details: Details = .plain
     ) {
         self.deviceClass = deviceClass
         self.source = source

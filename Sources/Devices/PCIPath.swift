@@ -38,7 +38,8 @@ public struct PCIPath: Hashable, Sendable {
         start = (fields.count == 2 ? ["0000"] + fields : fields).joined(separator: ":")
         steps = parts.dropFirst().compactMap { part in
             let fields = part.split(separator: "_")
-            guard fields.count == 2, let offset = fields.first.flatMap({ Int($0, radix: 16) }), let place = fields.last
+            guard fields.count == 2, let offset = fields.first.flatMap({ Int($0, radix: 16) }),
+                let place = fields.last
             else { return nil }
             return Step(offset: offset, place: String(place))
         }

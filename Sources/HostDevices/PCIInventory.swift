@@ -49,7 +49,9 @@ struct PCIInventory {
             udev?.property("ID_PCI_SUBCLASS_FROM_DATABASE") ?? udev?.property("ID_PCI_CLASS_FROM_DATABASE")
             ?? PCIInventory.kind(function.kind)
         let names = ["ID_VENDOR_FROM_DATABASE", "ID_MODEL_FROM_DATABASE"].compactMap { udev?.property($0) }
-        let name = names.isEmpty ? function.identity?.description.prefix(9).description ?? "" : names.joined(separator: " ")
+        let name =
+            names.isEmpty
+            ? function.identity?.description.prefix(9).description ?? "" : names.joined(separator: " ")
         return "\(kind): \(name)"
     }
 

@@ -55,7 +55,8 @@ extension HostPCIDevices {
             let driver = PCIFunction(address: address, root: root)?.driver
             if let wanted = saved.driver, driver == nil || driver == HostPCIDevices.vfio {
                 throw SourceError(
-                    .unfit, "\(name) is not back with its driver \(printable(wanted, limit: 64)): it has \(driver ?? "none")",
+                    .unfit,
+                    "\(name) is not back with its driver \(printable(wanted, limit: 64)): it has \(driver ?? "none")",
                     remedy: """
                         See that the driver is loaded (modprobe \(printable(wanted, limit: 64))) and what the kernel says \
                         (journalctl -k), then: echo \(address) > /sys/bus/pci/drivers_probe.

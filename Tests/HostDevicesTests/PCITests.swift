@@ -54,12 +54,16 @@ struct PCITests {
         #expect(movedFrom == nil)
     }
 
-    @Test("A path through what is no bridge, or to nothing, is no function", arguments: [
-        "00_1c.0-00_01.0", "00_1c.0-01_00.0", "00_1d.0-00_00.0", "01_00.0-00_00.0",
-    ])
+    @Test(
+        "A path through what is no bridge, or to nothing, is no function",
+        arguments: [
+            "00_1c.0-00_01.0", "00_1c.0-01_00.0", "00_1d.0-00_00.0", "01_00.0-00_00.0",
+        ])
     func badPaths(port: String) throws { #expect(try host.device(port) == nil) }
 
-    @Test("After cards were moved the right one is found by its identity, and a different one in the port is not taken")
+    @Test(
+        "After cards were moved the right one is found by its identity, and a different one in the port is not taken"
+    )
     func moved() throws {
         try host.add("0000:00:04.0", ids: ("8086", "1533"), group: 4)
         let moved = try DeviceReference(parsing: "dom0:02_00.0:8086:1533:80860001", of: .pci)
@@ -141,7 +145,9 @@ struct PCITests {
         #expect(try objection("01_00.0")?.kind == .unfit)
     }
 
-    @Test("Every companion that the host uses is named with its driver; those that the same VM gets are not in the way")
+    @Test(
+        "Every companion that the host uses is named with its driver; those that the same VM gets are not in the way"
+    )
     func companions() throws {
         try host.add("0000:01:00.1", below: ["0000:00:1c.0"], driver: "snd_hda_intel", group: 7)
         try host.add("0000:01:00.2", below: ["0000:00:1c.0"], driver: "xhci_hcd", group: 7)
@@ -158,7 +164,8 @@ struct PCITests {
 
     // MARK: Drivers
 
-    @Test("A claim gives the function to vfio-pci, and giving it back restores its driver and leaves nothing behind")
+    @Test(
+        "A claim gives the function to vfio-pci, and giving it back restores its driver and leaves nothing behind")
     func claimAndBack() throws {
         try claim("01_00.0")
         #expect(driver(card) == "vfio-pci")
@@ -253,7 +260,8 @@ struct PCITests {
             try host.deaf.claim(device, for: work, readOnly: false, options: .none)
         }
         #expect(error?.kind == .inUse(.busy))
-        #expect(error?.message.contains("e1000e does not let go of dom0:01_00.0 in time") == true, "\(error as Any)")
+        #expect(
+            error?.message.contains("e1000e does not let go of dom0:01_00.0 in time") == true, "\(error as Any)")
         #expect(host.read("sys/bus/pci/devices/\(card)/driver_override")?.hasPrefix("\n") == true)
         #expect(host.saved(card) == nil)
     }
@@ -303,8 +311,10 @@ struct PCITests {
         var saved = SavedDriver(vm: work, driver: "e1000e", override: nil)
         saved.isWaiting = true
         #expect(SavedDriver(parsing: saved.text) == saved)
-        for text in ["", "vm=work", "vm=work driver=e1000e override=-", "vm=dom1/x driver=a override=-\n",
-            "vm=work driver=../x override=-\n"] {
+        for text in [
+            "", "vm=work", "vm=work driver=e1000e override=-", "vm=dom1/x driver=a override=-\n",
+            "vm=work driver=../x override=-\n",
+        ] {
             #expect(SavedDriver(parsing: text) == nil)
         }
     }
