@@ -4,12 +4,14 @@ import Platform
 
 @testable import HostDevices
 
-/// A host with PCI functions, rebuilt in a folder as the kernel lays it out; no kernel acts on what is written there.
+/// A host with PCI functions, rebuilt in a folder as the kernel lays it out.
 struct PCIHost {
     let folder: TemporaryFolder
     var root: Root { Root(folder.path) }
-    var pci: HostPCIDevices { HostPCIDevices(root: root, limit: .seconds(20)) }
-    var source: HostSource { HostSource(root: root) }
+    /// With a kernel that does what is written.
+    var pci: HostPCIDevices { HostPCIDevices(root: root, limit: .seconds(20), files: FakeKernel(folder: folder)) }
+    /// With nobody who does.
+    var deaf: HostPCIDevices { HostPCIDevices(root: root, limit: .seconds(3)) }
 
     init() throws {
         folder = try TemporaryFolder()
@@ -40,7 +42,10 @@ struct PCIHost {
             try folder.write("\(place)/pci_bus/\(buses.name)/uevent", "")
         }
         try folder.link("sys/bus/pci/devices/\(address)", to: "\(folder.path)/\(place)")
-        if let driver { try bind(address, to: driver) }
+        if let driver {
+            try folder.write("\(place)/natural_driver", driver)
+            try bind(address, to: driver)
+        }
         if let group {
             try folder.link("\(place)/iommu_group", to: "\(folder.path)/sys/kernel/iommu_groups/\(group)")
             try folder.link("sys/kernel/iommu_groups/\(group)/devices/\(address)", to: "\(folder.path)/\(place)")
@@ -48,14 +53,9 @@ struct PCIHost {
         }
     }
 
-    /// What the kernel would do.
     func bind(_ address: String, to driver: String?) throws {
-        let link = "\(folder.path)/sys/bus/pci/devices/\(address)/driver"
-        try? FileManager.default.removeItem(atPath: link)
-        guard let driver else { return }
-        try addDriver(driver)
-        try FileManager.default.createSymbolicLink(
-            atPath: link, withDestinationPath: "\(folder.path)/sys/bus/pci/drivers/\(driver)")
+        if let driver { try addDriver(driver) }
+        FakeKernel(folder: folder).bind(address, to: driver)
     }
 
     /// A file that keeps whoever writes it waiting for ever.
@@ -73,4 +73,37 @@ struct PCIHost {
 
     /// What is remembered of a function.
     func saved(_ address: String) -> String? { read("run/vmdev/drivers/\(address)") }
+}
+
+/// What the kernel does with what is written to its files, at once; each function's own driver is in a file of the
+/// folder that no kernel has.
+struct FakeKernel: DriverFiles, @unchecked Sendable {
+    let folder: TemporaryFolder
+
+    private func place(_ address: String) -> String { "\(folder.path)/sys/bus/pci/devices/\(address)" }
+
+    func read(_ path: String, by deadline: Deadline) throws(SystemCallError) -> String? {
+        String(decoding: try contents(of: path), as: UTF8.self)
+    }
+
+    func write(_ text: String, to path: String, by deadline: Deadline) throws(SystemCallError) -> Bool {
+        do { try text.write(toFile: path, atomically: false, encoding: .utf8) } catch {
+            throw SystemCallError("write", path, code: ENOENT)
+        }
+        if path.hasSuffix("/unbind") {
+            bind(text, to: nil)
+        } else if path.hasSuffix("/drivers_probe") {
+            let override = (try? String(contentsOfFile: "\(place(text))/driver_override", encoding: .utf8))
+                .map { $0.trimmingCharacters(in: .newlines) }.flatMap { $0.isEmpty || $0 == "(null)" ? nil : $0 }
+            let own = try? String(contentsOfFile: "\(place(text))/natural_driver", encoding: .utf8)
+            bind(text, to: override ?? own)
+        }
+        return true
+    }
+
+    func bind(_ address: String, to driver: String?) {
+        let link = "\(place(address))/driver"
+        unlink(link)
+        if let driver { symlink("\(folder.path)/sys/bus/pci/drivers/\(driver)", link) }
+    }
 }
