@@ -40,16 +40,17 @@ struct Attaching {
                 }
                 if isPluggedAnew { try detach(record) }
             }
-            let there = items.filter { item in
-                present.contains(item.record.id) && mine.contains { $0.isSameDevice(as: item.record) }
+            // A device in two ports may have been attached under the name of the other.
+            let there = items.compactMap { item in
+                mine.first { $0.isSameDevice(as: item.record) && present.contains($0.id) }.map { (item, $0.id) }
             }
             let failures = try vm.verify(
-                there.map {
+                there.map { item, id in
                     AttachRequest(
-                        device: $0.device, options: $0.assignment.options, readOnly: $0.readOnly,
-                        backing: .alreadyThere)
+                        device: item.device, options: item.assignment.options, readOnly: item.readOnly,
+                        backing: .alreadyThere, id: id)
                 })
-            let pairs = zip(there, failures)
+            let pairs = zip(there.map(\.0), failures)
             return (
                 pairs.filter { $0.1 == nil }.map(\.0),
                 pairs.compactMap { item, failure in failure.map { Problem($0, item.assignment) } }

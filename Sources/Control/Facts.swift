@@ -6,7 +6,8 @@ func facts(_ row: Survey.Row) -> [(String, String)] {
     var facts = [("device", row.name)]
     for port in row.alsoKnownAs { facts.append(("same device as", port)) }
     facts.append(("description", row.summary))
-    for identity in row.device?.identities ?? row.identity.map({ [$0] }) ?? [] {
+    for identity in row.device?.identities ?? row.identity.map({ [$0] }) ?? []
+    where identity != row.device?.stablePort {
         facts.append(("identity", identity.description))
     }
     if let device = row.device { facts += details(of: device) }
@@ -30,6 +31,7 @@ private func details(of device: Device) -> [(String, String)] {
         ] + (block.parent.map { [("part of", $0.description)] } ?? [])
     case .usb(let usb):
         return [("node", usb.node), ("address on its bus", String(usb.address))]
+            + (usb.stablePort.map { [("port by its controller", $0.description)] } ?? [])
     case .pci(let pci):
         return [
             ("address", pci.address), ("driver of the host", pci.driver ?? "none"),

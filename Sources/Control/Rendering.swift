@@ -32,11 +32,11 @@ public struct ListStyle: Sendable {
     }
 }
 
-/// The list of devices in the form that is asked for.
+/// The list of devices in the form that is asked for; the text of an empty one is empty.
 public func render(_ rows: [Survey.Row], _ style: ListStyle) -> String {
     if style.form != .off { return json(rows.map(DeviceJSON.init), style.form) }
     let columns = ["BACKEND:DEVID", "DESCRIPTION"] + (style.withIdentities ? ["IDENTITY"] : []) + ["USED BY"]
-    var table = TextTable(heading: style.hasLegend ? columns : nil)
+    var table = TextTable(heading: style.hasLegend && !rows.isEmpty ? columns : nil)
     for row in rows {
         table.append(
             [row.name, row.summary] + (style.withIdentities ? [row.identity?.description ?? "-"] : [])

@@ -42,7 +42,8 @@ struct ClassListingTests {
                     cautions: ["the console's keyboard"],
                     .usb(
                         Device.USB(
-                            node: "/dev/bus/usb/002/004", address: 4, number: Device.Number(major: 189, minor: 131))
+                            node: "/dev/bus/usb/002/004", address: 4, number: Device.Number(major: 189, minor: 131),
+                            stablePort: DeviceIdentity("pci-0000:00:14.0-usbv3-0:10"))
                     )),
                 try device(.usb, "2-2", title: "Stick", uses: [.part(Port("sda1", of: .block), .mounted("/srv"))]),
                 try device(
@@ -103,7 +104,13 @@ struct ClassListingTests {
     @Test(
         "info tells what only devices of the class have",
         arguments: [
-            (DeviceClass.usb, "dom0:2-10", ["node: /dev/bus/usb/002/004", "caution: the console's keyboard"]),
+            (
+                DeviceClass.usb, "dom0:2-10",
+                [
+                    "node: /dev/bus/usb/002/004", "caution: the console's keyboard",
+                    "port by its controller: pci-0000:00:14.0-usbv3-0:10",
+                ]
+            ),
             (
                 .pci, "dom0:00_1f.2",
                 [
@@ -146,6 +153,17 @@ struct ClassListingTests {
         #expect(try host.store.allAssignments().assignments.isEmpty)
     }
 
+    @Test("A microphone that a VM has under the name of one port is already there under the other's")
+    func alreadyThere() throws {
+        for (port, kind) in [("mic", Outcome.Kind.attached), ("mic-0-0", .alreadyAttached)] {
+            let wanted = try DeviceReference(parsing: "dom0:\(port)", of: .mic)
+            host.store.set([try Assignment(target: work, device: wanted, options: .none)])
+            #expect(host.applier.apply(to: work, on: .byHand) == .success)
+            #expect(host.reporter.kinds.contains(kind))
+        }
+        #expect(host.simulator.attached(to: work).values.map(\.port.description) == ["mic"])
+    }
+
     @Test("One VM that is assigned a microphone by both of its ports gets it once, by the more specific name")
     func bothPorts() throws {
         let identity = try DeviceIdentity("pci-8086:293e:1af41100:0")
@@ -160,6 +178,12 @@ struct ClassListingTests {
         ])
         #expect(host.applier.apply(to: work, on: .boot) == .success)
         #expect(host.simulator.attached(to: work).values.map(\.port.description) == ["mic-0-0"])
+    }
+
+    @Test("An empty list has no heading")
+    func noHeading() throws {
+        let style = ListStyle(form: .off, hasLegend: true, withAssignments: false, withIdentities: false)
+        #expect(render([], style) == "")
     }
 
     @Test(
