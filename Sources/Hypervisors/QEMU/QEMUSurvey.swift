@@ -115,8 +115,15 @@ struct QEMUSurvey {
                 onBusesOf: [(controller.path, nil)], type: "usb-bus", property: "port", count: count - result.count
             ) { (bus, taken: [String]) in
                 // A device behind a hub has the port "2.1".
-                let used = Set(taken.compactMap { $0.split(separator: ".").first.map(String.init) })
-                return (1...max(size, 1)).lazy.filter { !used.contains(String($0)) }
+                var used = Set(taken.compactMap { $0.split(separator: ".").first.map(String.init) })
+                let numbers = 1...max(size, 1)
+                // One that was given no port does not tell it either; QEMU gave it the lowest that was free.
+                for _ in taken.filter(\.isEmpty) {
+                    if let lowest = numbers.first(where: { !used.contains(String($0)) }) {
+                        used.insert(String(lowest))
+                    }
+                }
+                return numbers.lazy.filter { [used] in !used.contains(String($0)) }
                     .map { .usb(port: $0, bus: bus) }
             }
         }
