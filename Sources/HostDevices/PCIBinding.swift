@@ -101,18 +101,21 @@ extension SourceError {
         switch failure {
         case .hangs(let path):
             self.init(
-                .inUse(.busy), "\(driver) does not let go of \(name) in time (\(path)), because something still uses it",
+                .inUse(.busy),
+                "\(driver) does not let go of \(name) in time (\(path)), because something still uses it",
                 remedy: """
                     End what uses it and try again; if nothing does, restart the host. The process that asked may stay \
                     in the kernel until then.
                     """)
         case .open(let node):
             self.init(
-                .inUse(.busy), "\(name) is still open in some process, and does not go back to the host before that ends",
+                .inUse(.busy),
+                "\(name) is still open in some process, and does not go back to the host before that ends",
                 remedy: "Find it with: fuser -v \(node). When it has ended, use vmdev-apply --release VM.")
         case .noVFIO(let reason):
             self.init(
-                .unfit, "\(name) cannot be given to a VM: the kernel's driver vfio-pci cannot be loaded (\(reason))",
+                .unfit,
+                "\(name) cannot be given to a VM: the kernel's driver vfio-pci cannot be loaded (\(reason))",
                 remedy: "Look for the reason with: modprobe -v vfio-pci.")
         case .refused(let error):
             let isForbidden = error.isPermission || error.isReadOnly

@@ -124,4 +124,19 @@ struct ExclusionTests {
         host.simulator.add(third)
         #expect(try host.apply("third", "third dom0:card required") == .taken)
     }
+
+    @Test("What a source cannot give is told before anything is attached, and so is what is impossible without it")
+    func unfit() throws {
+        let host = try FakeHost()
+        host.source.set([try disk("sda"), try disk("sdb")])
+        try host.source.object(to: "sda", SourceError(.unfit, "sda needs sdb"), unlessWith: "sdb")
+        #expect(try host.apply("work", "work dom0:sda required") == .unavailable)
+        #expect(host.reporter.reasons == [.deviceUnfit])
+
+        try host.source.object(to: "sdb", SourceError(.unfit, "sdb cannot be given"))
+        #expect(
+            try host.apply("work", "work dom0:sda required", "work dom0:sdb auto-attach") == .unavailable)
+        #expect(
+            Set(host.reporter.outcomes.map(\.message)).isSuperset(of: ["sda needs sdb.", "sdb cannot be given."]))
+    }
 }

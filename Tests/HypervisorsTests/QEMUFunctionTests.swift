@@ -18,8 +18,8 @@ import Testing
                 canonical: CanonicalDevice(key: "pci-0000:01:00.0", alone: ["iommu-7"]),
                 details: .pci(
                     Device.PCI(
-                        address: "0000:01:00.0", driver: "vfio-pci", group: 7, companions: companions, canReset: true))
-            ),
+                        address: "0000:01:00.0", driver: "vfio-pci", group: 7, companions: companions,
+                        canReset: true))),
             options: .none, readOnly: false, backing: .byName)
     }
 
@@ -97,7 +97,8 @@ import Testing
     func verification(values: [String], wrong: String?) throws {
         let script = values.map { ScriptedPeer.Step.answer("{\"return\": \($0), \"id\": ID}\n") }
         let peer = ScriptedPeer(at: "\(folder.path)/work.sock", [.handshake("work")] + script)
-        let connected = try folder.qemu.connect(to: VMName("work"), until: Deadline(after: .seconds(20)), waiting: true)
+        let connected = try folder.qemu.connect(
+            to: VMName("work"), until: Deadline(after: .seconds(20)), waiting: true)
         let vm = try #require(connected as? QEMUVM)
         let request = try request()
         vm.places[request.id] = .port(bus: "rp2")

@@ -67,6 +67,20 @@ package final class FakeSource: DeviceSource {
     package let name = VMName.host
     private let state = Mutex<(devices: [Device], claims: [Devices.Port: SourceError], givenBack: [Devices.Port])>(
         ([], [:], []))
+    private let objections = Mutex<[Devices.Port: (error: SourceError, unlessWith: Devices.Port?)]>([:])
+
+    /// What is in that port cannot be given, unless the VM gets the other as well.
+    package func object(to port: String, _ error: SourceError, unlessWith other: String? = nil) throws {
+        let (port, other) = (
+            try Devices.Port(port, of: .block), try other.map { try Devices.Port($0, of: .block) }
+        )
+        objections.withLock { $0[port] = (error, other) }
+    }
+
+    package func objection(to device: Device, options: DeviceOptions, together: [Device]) -> SourceError? {
+        guard let (error, other) = objections.withLock({ $0[device.port] }) else { return nil }
+        return together.contains { $0.port == other } ? nil : error
+    }
 
     package func set(_ devices: [Device]) { state.withLock { $0.devices = devices } }
 
