@@ -33,16 +33,24 @@ struct Attaching {
             let present = try vm.attachments()
             // A lock without its device is what an interrupted attach or detach left, perhaps with a disk half attached.
             for record in mine where !present.contains(record.id) { try detach(record) }
-            let there = items.filter { item in
-                present.contains(item.record.id) && mine.contains { $0.isSameDevice(as: item.record) }
+            // Of a USB device that was plugged out and in again the VM has but the dead end, and QEMU does not say so.
+            for record in mine where present.contains(record.id) && record.device.deviceClass == .usb {
+                let isPluggedAnew = items.contains {
+                    $0.device.canonical.key == record.canonical.key && $0.record.sequence != record.sequence
+                }
+                if isPluggedAnew { try detach(record) }
+            }
+            // A device in two ports may have been attached under the name of the other.
+            let there = items.compactMap { item in
+                mine.first { $0.isSameDevice(as: item.record) && present.contains($0.id) }.map { (item, $0.id) }
             }
             let failures = try vm.verify(
-                there.map {
+                there.map { item, id in
                     AttachRequest(
-                        device: $0.device, options: $0.assignment.options, readOnly: $0.readOnly,
-                        backing: .alreadyThere)
+                        device: item.device, options: item.assignment.options, readOnly: item.readOnly,
+                        backing: .alreadyThere, id: id)
                 })
-            let pairs = zip(there, failures)
+            let pairs = zip(there.map(\.0), failures)
             return (
                 pairs.filter { $0.1 == nil }.map(\.0),
                 pairs.compactMap { item, failure in failure.map { Problem($0, item.assignment) } }

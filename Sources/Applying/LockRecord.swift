@@ -15,7 +15,7 @@ public struct LockRecord: Hashable, Sendable {
     /// What was locked.
     public let canonical: CanonicalDevice
 
-    /// The disk's sequence number, so that another disk that came to the same place is not taken for it.
+    /// The device's sequence number, so that another one that came to the same place is not taken for it.
     public let sequence: UInt64?
 
     /// Describes a holder.

@@ -13,7 +13,7 @@ public struct Outcome: Equatable, Sendable {
     public let device: Device?
     /// The fixed word of a failure.
     public let reason: Reason?
-    /// What a reader sees.
+    /// What a reader sees, made printable.
     public let message: String
 
     /// Describes an outcome.
@@ -26,7 +26,7 @@ public struct Outcome: Equatable, Sendable {
         self.assignment = assignment
         self.device = device
         self.reason = reason
-        self.message = message
+        self.message = printable(message, limit: 8192)
     }
 
     /// The kinds, each with its own MESSAGE_ID.

@@ -51,7 +51,8 @@ extension Problem {
     }
 
     static func usedByHost(_ assignment: Assignment, _ device: Device, _ use: Device.Use) -> Problem {
-        let what = if case .part = use { "\(use)" } else { "\(device.name) is \(use)" }
+        // A use of a part names the part itself.
+        let what = if case .part = use { use.description } else { "\(device.name) is \(use)" }
         return Problem(
             .usedByHost, assignment, "\(subject(assignment)) is in use by the host: \(what)",
             remedy: use.remedy(for: device.block?.node ?? device.name))

@@ -23,7 +23,7 @@ public struct Resolution: Sendable {
             LockRecord(
                 vm: assignment.target, device: device.reference, id: AttachmentID(port: device.port),
                 options: assignment.options, canonical: device.canonical,
-                sequence: device.block?.sequence)
+                sequence: device.sequence)
         }
     }
 

@@ -9,7 +9,7 @@ extension Controller {
     public enum Pin: Sendable {
         /// Port and identity, where the device is there to tell it.
         case both
-        /// The port: whatever is plugged there.
+        /// The port: whatever is plugged there; by its stable name where it has one and something is in it to tell it.
         case port
         /// The identity: wherever it is plugged.
         case identity
@@ -35,8 +35,9 @@ extension Controller {
     public func unassign(
         _ device: DeviceReference?, of deviceClass: DeviceClass, from target: VMName
     ) throws(Failure) -> [Assignment] {
+        let plugged = device.flatMap(pluggedIn)
         let removed = try remove(of: deviceClass, from: target) { assignment in
-            device.map { names($0, assignment.device) } ?? true
+            device.map { names($0, assignment.device, plugged: plugged) } ?? true
         }
         if let device, removed.isEmpty {
             throw Failure(
@@ -80,10 +81,12 @@ extension Controller {
         }
     }
 
-    /// Whether what the administrator wrote names that device: same source and port, or same identity.
-    func names(_ wanted: DeviceReference, _ stored: DeviceReference) -> Bool {
+    /// Whether what the administrator wrote names that device: same source and port, or same identity; `plugged` is what
+    /// is in the port now, whose stable name may be what is stored.
+    func names(_ wanted: DeviceReference, _ stored: DeviceReference, plugged: Device? = nil) -> Bool {
         guard wanted.source == stored.source else { return false }
         if wanted == stored { return true }
+        if stored.port == nil, let identity = stored.identity, identity == plugged?.stablePort { return true }
         if let port = wanted.port, port == stored.port {
             return wanted.identity == nil || stored.identity == nil || wanted.identity == stored.identity
         }
@@ -91,7 +94,7 @@ extension Controller {
     }
 
     /// The device that is meant, if it is there.
-    private func present(_ wanted: DeviceReference) throws(Failure) -> Device? {
+    func present(_ wanted: DeviceReference) throws(Failure) -> Device? {
         guard let source = sources.first(where: { $0.name == wanted.source }) else {
             throw Failure(
                 "\(wanted.source) does not expose devices on this host",
@@ -104,6 +107,11 @@ extension Controller {
         }
         if case .found(let device, _) = wanted.match(among: candidates) { return device }
         return nil
+    }
+
+    /// What is in the port that is named; nil when no port is, or when nothing can be found out.
+    func pluggedIn(_ wanted: DeviceReference) -> Device? {
+        wanted.port == nil ? nil : (try? present(wanted)) ?? nil
     }
 
     /// One device is assigned to a VM by one row: a second one in other words would only confuse.
@@ -132,6 +140,9 @@ extension Controller {
             guard let port = wanted.port else { return wanted }
             return DeviceReference(wanted.deviceClass, source: wanted.source, port: port, identity: identity)
         case .port:
+            if let stable = device?.stablePort {
+                return DeviceReference(wanted.deviceClass, source: wanted.source, identity: stable)
+            }
             guard let port = wanted.port ?? device?.port else {
                 throw Failure(
                     "\(wanted) is in no port now", remedy: "Connect it, or name the port.", status: .unavailable)

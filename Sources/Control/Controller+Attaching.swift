@@ -47,15 +47,20 @@ extension Controller {
     public func detach(
         _ device: DeviceReference?, of deviceClass: DeviceClass, from target: VMName
     ) throws(Failure) -> [String] {
-        let attached = try liveRecords(deviceClass).filter { record in
-            record.vm == target && (device.map { names($0, record.device) } ?? true)
+        let records = try liveRecords(deviceClass).filter { $0.vm == target }
+        var attached = records.filter { record in device.map { names($0, record.device) } ?? true }
+        let plugged = device.flatMap(pluggedIn)
+        if attached.isEmpty, let there = plugged {
+            // It may have been attached under the name of another port that it is in.
+            attached = records.filter { $0.canonical.key == there.canonical.key }
         }
         for record in attached {
             if let problem = applier.detach(record) { throw Failure(problem) }
         }
         let removed = try remove(of: deviceClass, from: target) { assignment in
             guard let device else { return true }
-            return names(device, assignment.device) || attached.contains { names(assignment.device, $0.device) }
+            return names(device, assignment.device, plugged: plugged)
+                || attached.contains { names(assignment.device, $0.device) }
         }
         if let device, attached.isEmpty, removed.isEmpty {
             throw Failure(

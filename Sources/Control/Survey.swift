@@ -28,6 +28,8 @@ public struct Survey: Sendable {
         public var assignments: [Assignment] = []
         /// Its identity, if it has one.
         public let identity: DeviceIdentity?
+        /// The names of other ports that the same device is in: `dom0:mic` is `dom0:mic-0-0` as well.
+        public var alsoKnownAs: [String] = []
 
         /// Who uses it and how; assignments only where they are asked for, with a star.
         public func users(withAssignments: Bool) -> [String] {
@@ -55,7 +57,8 @@ public struct Survey: Sendable {
             Row(
                 name: device.name, device: device, summary: describe(device),
                 attachments: attachments.filter { $0.canonical.key == device.canonical.key },
-                assignments: assignments.filter { means($0.device, device) }, identity: device.identities.first)
+                assignments: assignments.filter { means($0.device, device) }, identity: device.identities.first,
+                alsoKnownAs: others(of: device))
         }
         for record in attachments where !rows.contains(where: { $0.attachments.contains(record) }) {
             rows.append(
@@ -81,8 +84,17 @@ public struct Survey: Sendable {
         }.sorted { isBefore($0, $1) }
     }
 
-    /// Whether this release knows devices of the class at all.
-    public var isSupported: Bool { deviceClass == .block }
+    /// What a person is told in place of an empty list.
+    public func emptiness(of vms: Set<VMName>?) -> String {
+        if let vms {
+            return "there is no \(deviceClass) device of \(vms.sorted().map(\.description).joined(separator: ", "))"
+        }
+        return devices.isEmpty ? "this host has no \(deviceClass) devices" : "no other \(deviceClass) devices"
+    }
+
+    private func others(of device: Device) -> [String] {
+        devices.filter { $0.canonical.key == device.canonical.key && $0.port != device.port }.map(\.name)
+    }
 
     private func means(_ reference: DeviceReference, _ device: Device) -> Bool {
         if case .found(let found, _) = reference.match(among: devices) { found == device } else { false }

@@ -16,7 +16,7 @@ public struct Device: Hashable, Sendable {
     public let canonical: CanonicalDevice
     /// Who uses it on the source itself; none when it is free.
     public let uses: [Use]
-    /// What to think of before it is given away, such as the console's keyboard; half sentences.
+    /// What to think of before it is given away, such as the console's keyboard; half sentences, made printable.
     public let cautions: [String]
     /// What only devices of its class have.
     public let details: Details
@@ -43,12 +43,16 @@ public struct Device: Hashable, Sendable {
         public let address: Int
         /// Its major and minor number.
         public let number: Number
+        /// Its port by its controller, which stays the same where the kernel numbers its buses anew
+        /// ("pci-0000:00:14.0-usbv3-0:1.4"); nil when that is not known.
+        public let stablePort: DeviceIdentity?
 
         /// Describes a USB device.
-        public init(node: String, address: Int, number: Number) {
+        public init(node: String, address: Int, number: Number, stablePort: DeviceIdentity? = nil) {
             self.node = node
             self.address = address
             self.number = number
+            self.stablePort = stablePort
         }
     }
 
@@ -184,7 +188,7 @@ public struct Device: Hashable, Sendable {
         self.title = printable(title)
         self.canonical = canonical
         self.uses = uses
-        self.cautions = cautions
+        self.cautions = cautions.map { printable($0) }
         self.details = details
     }
 
@@ -210,6 +214,13 @@ public struct Device: Hashable, Sendable {
 
     /// Whether that is its port, under whichever name.
     public func isIn(_ port: Port) -> Bool { self.port == port || otherPorts.contains(port) }
+
+    /// A name of its port that says more than the port itself, as one of its identities: whatever is plugged there has it.
+    /// It is what an assignment by port stores, since the number of a USB bus may be another one at the next boot.
+    public var stablePort: DeviceIdentity? { usb?.stablePort }
+
+    /// Tells this very plug of the device from an earlier or a later one in the same place; nil where nothing does.
+    public var sequence: UInt64? { block?.sequence ?? usb.map { UInt64($0.number.minor) } }
 
     /// How the CLI stores it: port and identity where it has one.
     public var reference: DeviceReference {

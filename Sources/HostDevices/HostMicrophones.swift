@@ -78,7 +78,9 @@ struct HostMicrophones: HostClass {
             .mic, source: .host, port: port, identities: found.identities, title: report.title(of: found),
             canonical: found.canonical,
             cautions: user.map {
-                ["\($0) of this host records from it now; a VM may get nothing until that ends"]
+                [
+                    "\($0) of this host records from it now: until that ends only a backend that shares it (dsnoop) records too"
+                ]
             } ?? [],
             details: .mic(Device.Mic(card: found.card, cardName: found.cardName, device: found.device)))
     }

@@ -12,6 +12,7 @@ public struct HostSource: DeviceSource {
     init(root: Root, patience: Duration) {
         classes = [
             .block: HostBlockDevices(root: root, patience: patience),
+            .usb: HostUSBDevices(root: root, patience: patience),
             .pci: HostPCIDevices(root: root, limit: .seconds(10)),
             .mic: HostMicrophones(root: root),
         ]

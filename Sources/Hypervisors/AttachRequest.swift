@@ -45,12 +45,14 @@ public struct AttachRequest: Sendable {
         case alreadyThere
     }
 
-    /// Joins what belongs to one attachment.
-    public init(device: Device, options: DeviceOptions, readOnly: Bool, backing: Backing) {
+    /// Joins what belongs to one attachment; the name comes from the device's port unless the VM knows it by another.
+    public init(
+        device: Device, options: DeviceOptions, readOnly: Bool, backing: Backing, id: AttachmentID? = nil
+    ) {
         self.device = device
         self.options = options
         self.readOnly = readOnly
         self.backing = backing
-        self.id = AttachmentID(port: device.port)
+        self.id = id ?? AttachmentID(port: device.port)
     }
 }

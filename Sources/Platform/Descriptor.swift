@@ -5,9 +5,14 @@ internal import Glibc
 public final class Descriptor: Sendable {
     /// The number, for calls that need it; never to be closed by anybody else.
     public let raw: Int32
+    /// What stays open as long as this one.
+    private let companions: [Descriptor]
 
-    /// Takes over a descriptor that nobody else will close.
-    public init(owning raw: Int32) { self.raw = raw }
+    /// Takes over a descriptor that nobody else will close, and keeps others open as long as it is.
+    public init(owning raw: Int32, keeping companions: [Descriptor] = []) {
+        self.raw = raw
+        self.companions = companions
+    }
 
     deinit { _ = Glibc.close(raw) }
 
@@ -53,11 +58,11 @@ public final class Descriptor: Sendable {
         return Descriptor(owning: result)
     }
 
-    /// A second descriptor of the same open file: locks and claims belong to both.
-    public func duplicate() throws(SystemCallError) -> Descriptor {
+    /// A second descriptor of the same open file, with which others are kept open: locks and claims belong to both.
+    public func duplicate(keeping companions: [Descriptor] = []) throws(SystemCallError) -> Descriptor {
         let copy = fcntl(raw, F_DUPFD_CLOEXEC, 3)
         guard copy >= 0 else { throw SystemCallError("duplicate", "descriptor \(raw)", code: errno) }
-        return Descriptor(owning: copy)
+        return Descriptor(owning: copy, keeping: companions)
     }
 
     /// Opens the same file once more (proc(5), /proc/self/fd): locks and claims stay with the first.

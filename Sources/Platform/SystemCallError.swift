@@ -30,6 +30,8 @@ public struct SystemCallError: Error, Equatable, Sendable, CustomStringConvertib
     public var isMissing: Bool { code == ENOENT || code == ENOTDIR }
     /// Whether the thing does not exist, while the folder in which it would be may well be one.
     public var isNotThere: Bool { code == ENOENT }
+    /// Whether the device behind an open file or a node has gone.
+    public var isUnplugged: Bool { code == ENODEV || code == ENXIO }
     /// Whether the file system or the quota is full.
     public var isFull: Bool { code == ENOSPC || code == EDQUOT }
     /// Whether the file system is mounted read-only.

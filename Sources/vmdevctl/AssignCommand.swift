@@ -12,7 +12,7 @@ struct AssignCommand<Tag: ClassTag>: ParsableCommand {
                 A running VM is not touched. The device need not be there; if it is, its identity is stored with its \
                 port, so that no other device is taken for it.
 
-                \(optionHelp(Tag.deviceClass))
+                \(optionHelp(Tag.self))
                 """,
             aliases: ["s"])
     }

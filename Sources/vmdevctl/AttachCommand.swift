@@ -11,7 +11,7 @@ struct AttachCommand<Tag: ClassTag>: ParsableCommand {
                 With --persistent it is there at every start of the VM as well, or the VM does not start; the VM need \
                 not run then.
 
-                \(optionHelp(Tag.deviceClass))
+                \(optionHelp(Tag.self))
                 """,
             aliases: ["at", "a"])
     }

@@ -5,26 +5,36 @@ import Devices
 protocol ClassTag: Sendable {
     static var deviceClass: DeviceClass { get }
     static var abstract: String { get }
+    /// What has to be thought of before a VM gets one.
+    static var advice: String { get }
 }
 
 enum Block: ClassTag {
     static let deviceClass = DeviceClass.block
     static let abstract = "Disks, partitions, volumes and loop devices."
+    static let advice =
+        "A disk needs a free pcie-root-port, or a SCSI or USB controller, in the VM."
 }
 
 enum USB: ClassTag {
     static let deviceClass = DeviceClass.usb
     static let abstract = "USB devices."
+    static let advice =
+        "The VM needs a USB controller of its own, such as QEMU's -device qemu-xhci."
 }
 
 enum PCI: ClassTag {
     static let deviceClass = DeviceClass.pci
     static let abstract = "PCI devices."
+    static let advice =
+        "The host needs an IOMMU that is on, and the VM a free pcie-root-port."
 }
 
 enum Mic: ClassTag {
     static let deviceClass = DeviceClass.mic
     static let abstract = "Microphones."
+    static let advice =
+        "The VM needs a sound backend that is named after the port, vmdev-mic for dom0:mic; the error has the argument to add."
 }
 
 /// `vmdevctl CLASS [ACTION] …`; without an action it lists.
@@ -53,7 +63,7 @@ func vmName(_ text: String) throws -> VMName { try VMName(text) }
 struct AttachOptions: ParsableArguments {
     @Option(
         name: [.customShort("o"), .customLong("option")],
-        help: ArgumentHelp("An option of the class (see below); may be given again.", valueName: "name=value"))
+        help: ArgumentHelp("An option of the class (see above); may be given again.", valueName: "name=value"))
     var options: [String] = []
 
     @Flag(help: "The same as -o read-only=yes.")
@@ -68,8 +78,8 @@ struct AttachOptions: ParsableArguments {
     }
 }
 
-/// The part of the help that names the options of a class.
-func optionHelp(_ deviceClass: DeviceClass) -> String {
-    "Options of a \(deviceClass) device:\n"
-        + OptionRule.rules(of: deviceClass).map { "  \($0.key)=…  \($0.help)" }.joined(separator: "\n")
+/// The part of the help that says what a class needs, and names its options.
+func optionHelp<Tag: ClassTag>(_: Tag.Type) -> String {
+    Tag.advice + "\n\nOptions of a \(Tag.deviceClass) device:\n"
+        + OptionRule.rules(of: Tag.deviceClass).map { "  \($0.key)=…  \($0.help)" }.joined(separator: "\n")
 }

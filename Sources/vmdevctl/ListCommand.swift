@@ -43,9 +43,8 @@ struct ListCommand<Tag: ClassTag>: ParsableCommand {
             for warning in survey.warnings { session.note(warning) }
             let rows = survey.rows(
                 of: named.isEmpty ? nil : named, excluding: excluded, withAssignments: assignments)
-            if rows.isEmpty && survey.devices.isEmpty, !survey.isSupported {
-                session.note(
-                    "this host offers no \(Tag.deviceClass) devices yet: this release knows block devices.")
+            if rows.isEmpty, output.json == .off, standardOutputIsTerminal {
+                session.note("\(survey.emptiness(of: named.isEmpty ? nil : named)).")
             }
             session.answer(
                 render(

@@ -198,10 +198,10 @@ struct InventoryTests {
         #expect(found.element(4)?.map(\.port) == [one.port])
     }
 
-    @Test("A device of another class or another source is none of this host's block devices")
+    @Test("Each class has devices of its own alone, and another source's are none of this host's")
     func others() throws {
-        for deviceClass in DeviceClass.allCases where deviceClass != .block {
-            #expect(try source.devices(of: deviceClass) == [])
+        for deviceClass in DeviceClass.allCases {
+            #expect(try source.devices(of: deviceClass).allSatisfy { $0.deviceClass == deviceClass })
         }
         let elsewhere = try DeviceReference(.block, source: VMName("sys-usb"), port: Port("loop0", of: .block))
         #expect(try source.candidates(for: elsewhere) == [])

@@ -61,7 +61,9 @@ struct QEMUMicTests {
         #expect(try vm.verify([request]).first??.kind == .notVerified)
     }
 
-    @Test("What the error says to add is an argument that QEMU takes, and with it the microphone goes in")
+    @Test(
+        "What the error says to add is an argument that QEMU takes; a backend that cannot open its device does not pass"
+    )
     func advice() throws {
         let request = try mic("mic-0-2", card: nil)
         let without = try QEMUProcess(ports: 1)
@@ -72,7 +74,13 @@ struct QEMUMicTests {
         let process = try QEMUProcess("other", ports: 1, arguments: ["-audiodev", argument])
         let vm = try process.connect()
         try vm.attach(request)
-        #expect(try vm.verify([request]) == [nil])
+        // There is no sound card here, and QEMU says so nowhere but on its standard error.
+        let silent = try vm.verify([request]).first ?? nil
+        #expect(silent?.kind == .notVerified)
+        #expect(silent?.message.contains("would be silent: its QEMU has not opened /dev/snd/pcmC0D2c") == true)
+        // A VM that had it before may have closed it for reasons of its own.
+        let again = AttachRequest(device: request.device, options: .none, readOnly: false, backing: .alreadyThere)
+        #expect(try vm.verify([again]) == [nil])
     }
 
     @Test("A sound card with another backend, or something that cannot record, does not pass verification")
@@ -112,6 +120,25 @@ struct QEMUMicTests {
         let error = #expect(throws: HypervisorError.self) { try vm.attach(try mic()) }
         #expect(error?.kind == .noRoom)
         #expect(error?.remedy != nil)
+    }
+}
+
+@Suite("Sound backends on QEMU's command line")
+struct SoundBackendTests {
+    @Test(
+        "A backend is read as QEMU reads it, and only one that records from a card directly is held to it",
+        arguments: [
+            ("alsa,id=vmdev-mic,in.dev=hw:0,,0,out.dev=null", "alsa hw:0,0 direct"),
+            ("driver=alsa,in.dev=dsnoop:CARD=PCH,,DEV=0,id=vmdev-mic", "alsa dsnoop:CARD=PCH,DEV=0 direct"),
+            ("alsa,id=vmdev-mic", "alsa -"), ("alsa,id=vmdev-mic,in.dev=default", "alsa default"),
+            ("pa,id=vmdev-mic,in.name=hw:0", "pa -"), ("alsa,id=vmdev-mic-0-0,in.dev=hw:0", "none"),
+            ("alsa,id=other,in.dev=x,,id=vmdev-mic", "none"),
+            ("{\"driver\":\"alsa\",\"id\":\"vmdev-mic\"}", "none"), ("", "none"),
+        ])
+    func reading(value: String, means: String) {
+        let backend = SoundBackend(id: "vmdev-mic", in: ["qemu", "-S", "-audiodev", value, "-m", "32"])
+        let text = backend.map { "\($0.driver) \($0.input ?? "-")\($0.isDirect ? " direct" : "")" }
+        #expect(text ?? "none" == means)
     }
 }
 

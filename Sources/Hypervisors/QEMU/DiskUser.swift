@@ -39,12 +39,6 @@ struct DiskUser: CustomStringConvertible {
         }
     }
 
-    /// The command line of a process; the kernel gives an empty one for its own threads.
-    private static func arguments(of pid: Int32) -> [String] {
-        guard let bytes = try? contents(of: "/proc/\(pid)/cmdline") else { return [] }
-        return bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-    }
-
     private static func isQEMU(_ pid: Int32) -> Bool {
         guard let program = arguments(of: pid).first?.split(separator: "/").last else { return false }
         return program.contains("qemu") || program == "kvm"

@@ -102,7 +102,9 @@ struct QEMUSurvey {
 
     /// Free ports of USB controllers, `count` at most. With its port given, QEMU does not slip a hub in.
     func freeUSBPorts(_ count: Int) throws(HypervisorError) -> [QEMUPlace] {
-        let controllers = parts.filter { $0.type.hasSuffix("-xhci") || QEMUSurvey.usbPorts[$0.type] != nil }
+        // The fast ones first: they take devices of every speed.
+        let controllers =
+            parts.filter { $0.type.hasSuffix("-xhci") } + parts.filter { QEMUSurvey.usbPorts[$0.type] != nil }
         let (p2s, p3s) = try vm.ask(
             QEMUSurvey.what, controllers.map { QMPCommand<Int64>.get("p2", of: $0.path) },
             controllers.map { QMPCommand<Int64>.get("p3", of: $0.path) })

@@ -12,6 +12,7 @@ extension QEMUVM {
         if places[request.id] == nil, let obstacle = try place([request]).first ?? nil { throw obstacle }
         if let mic = request.device.mic { return try attach(mic, request) }
         if let function = request.device.pci { return try attach(function, request) }
+        if request.device.deviceClass == .usb { return try attachUSB(request) }
         guard let block = request.device.block, case .open(let claim) = request.backing,
             let place = places[request.id]
         else {

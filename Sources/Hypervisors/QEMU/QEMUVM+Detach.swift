@@ -36,7 +36,7 @@ extension QEMUVM {
         if event == nil, try !attachments().contains(id) { return }
         throw HypervisorError(
             .refused, "VM \(name): the guest did not let go of \(id)",
-            remedy: "End what uses it in the guest (unmount a disk) and try again, or shut the VM down")
+            remedy: "Have the guest let go of it (unmount a disk there) and try again, or shut the VM down")
     }
 
     private static func isUnplug(_ event: QMPEvent, of id: AttachmentID) -> Bool {

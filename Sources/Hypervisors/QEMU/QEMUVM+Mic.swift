@@ -1,4 +1,5 @@
 internal import Devices
+internal import Platform
 
 extension QEMUVM {
     /// Models of sound cards that a running machine takes and that can record, the best first; virtio-sound-pci is in
@@ -58,11 +59,29 @@ extension QEMUVM {
                     throw notVerified(
                         request, "it records from the backend '\(backend ?? "")', not from '\(request.id)'")
                 }
+                if request.backing.isFresh, type == "AC97" { try checkRecording(request) }
                 return nil
             } catch {
                 return error
             }
         }
+    }
+
+    /// A backend that cannot open its device says so on QEMU's standard error alone, and gives the guest silence. Of our
+    /// models AC97 opens it at once, the others only when the guest records.
+    private func checkRecording(_ request: AttachRequest) throws(HypervisorError) {
+        guard let mic = request.device.mic, let pid = process?.pid,
+            let backend = SoundBackend(id: request.id.description, in: arguments(of: pid)), backend.isDirect
+        else { return }
+        let node = "/dev/snd/pcmC\(mic.card)D\(mic.device)c"
+        guard isOpen(node, in: pid) == false else { return }
+        throw HypervisorError(
+            .notVerified,
+            "VM \(name): \(request.device.name) would be silent: its QEMU has not opened \(node) for '\(backend.input ?? "")'",
+            remedy: """
+                Find out who else records (fuser -v \(node)) and whether QEMU may open it, or start QEMU with: \
+                \(QEMUVM.backend(of: mic, for: request.id))
+                """)
     }
 
     private func fault(attaching request: AttachRequest, _ mic: Device.Mic, _ error: QMPError) -> HypervisorError {
@@ -82,4 +101,9 @@ extension QEMUVM {
     private static func backend(of mic: Device.Mic, for id: AttachmentID) -> String {
         "-audiodev alsa,id=\(id),in.dev=dsnoop:CARD=\(mic.cardName ?? String(mic.card)),,DEV=\(mic.device),out.dev=null"
     }
+}
+
+extension AttachRequest.Backing {
+    /// Whether it is being attached now.
+    fileprivate var isFresh: Bool { if case .alreadyThere = self { false } else { true } }
 }

@@ -10,14 +10,19 @@ extension QEMUVM {
         let survey = try QEMUSurvey(of: self)
         let opticals = requests.count { $0.options.isCDROM }
         let functions = requests.count { $0.needsPCI }
-        let disks = requests.count - opticals - functions
+        let usbDevices = requests.count { $0.device.deviceClass == .usb }
+        let disks = requests.count - opticals - functions - usbDevices
 
         var pci = disks + functions == 0 ? [] : try survey.freePorts(disks + functions) + survey.slots
         let beyond = min(disks, max(0, disks + functions - pci.count))
         var targets = opticals + beyond == 0 ? [] : try survey.freeTargets(opticals + beyond)
         // The optical drives' places are set aside: nothing else can take them.
         let beyondSCSI = max(0, opticals + beyond - targets.count)
-        var usb = beyondSCSI == 0 || disks == 0 ? [] : try survey.freeUSBPorts(beyondSCSI)
+        let wantedUSB = usbDevices + (disks == 0 ? 0 : beyondSCSI)
+        var usb = wantedUSB == 0 ? [] : try survey.freeUSBPorts(wantedUSB)
+        // What is a USB device cannot be anywhere else: its ports are set aside too.
+        var forUSB = usb.prefix(usbDevices)
+        usb.removeFirst(forUSB.count)
         var forOpticals = targets.prefix(opticals)
         targets.removeFirst(forOpticals.count)
 
@@ -25,6 +30,11 @@ extension QEMUVM {
         var movable: [AttachmentID] = []
         for request in requests {
             let place: QEMUPlace?
+            if request.device.deviceClass == .usb {
+                places[request.id] = forUSB.popFirst()
+                result.append(places[request.id] == nil ? noRoomUSB(for: request) : nil)
+                continue
+            }
             if request.options.isCDROM {
                 place = forOpticals.popFirst()
             } else if let free = pci.popFirst() {

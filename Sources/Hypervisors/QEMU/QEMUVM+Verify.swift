@@ -7,9 +7,10 @@ extension QEMUVM {
         for (deviceClass, some) in Dictionary(grouping: requests, by: \.device.deviceClass) {
             let answers =
                 switch deviceClass {
-                case .mic: try verifyMicrophones(some)
+                case .block: try verifyDisks(some)
+                case .usb: try verifyUSB(some)
                 case .pci: try verifyFunctions(some)
-                default: try verifyDisks(some)
+                case .mic: try verifyMicrophones(some)
                 }
             for (request, failure) in zip(some, answers) { failures[request.id] = failure }
         }

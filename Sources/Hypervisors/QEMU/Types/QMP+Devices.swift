@@ -37,9 +37,11 @@ extension QMP {
         var audiodev: String?
         /// The address of a PCI function of the host's.
         var host: String?
+        /// The node of a USB device of the host.
+        var hostdevice: String?
 
         enum CodingKeys: String, CodingKey {
-            case driver, bus, addr, channel, lun, port, removable, id, drive, serial, audiodev, host
+            case driver, bus, addr, channel, lun, port, removable, id, drive, serial, audiodev, host, hostdevice
             case scsiID = "scsi-id"
         }
     }
