@@ -104,7 +104,8 @@ let package = Package(
             name: "SystemTests",
             dependencies: ["Applying", "Platform", "Systemd", "vmdev-apply", "vmdev-generator", "vmdevctl"],
             path: "Tests/System",
-            exclude: ["Container", "Demo", "Guest", "Lab/inside", "Lab/lab", "Lab/make-lab", "Lab/scenarios"], swiftSettings: testing),
+            exclude: ["Container", "Demo", "Guest", "Lab/inside", "Lab/lab", "Lab/make-lab", "Lab/scenarios"],
+            swiftSettings: testing),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu17

@@ -1,5 +1,6 @@
 import Applying
 import Devices
+import HostDevices
 import Hypervisors
 import TestSupport
 import Testing
@@ -127,11 +128,11 @@ struct ExclusionTests {
 
     @Test("What a source cannot give is told before anything is attached, and so is what is impossible without it")
     func unfit() throws {
-        let host = try FakeHost()
         host.source.set([try disk("sda"), try disk("sdb")])
         try host.source.object(to: "sda", SourceError(.unfit, "sda needs sdb"), unlessWith: "sdb")
         #expect(try host.apply("work", "work dom0:sda required") == .unavailable)
         #expect(host.reporter.reasons == [.deviceUnfit])
+        host.simulator.add(work)
 
         try host.source.object(to: "sdb", SourceError(.unfit, "sdb cannot be given"))
         #expect(
