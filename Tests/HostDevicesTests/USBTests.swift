@@ -171,7 +171,8 @@ struct USBTests {
     ]
 
     @Test(
-        "A hub and what the host does not allow are not offered, and the port's absence says why", arguments: unfitDevices)
+        "A hub and what the host does not allow are not offered, and the port's absence says why",
+        arguments: unfitDevices)
     func unfit(attributes: [String: String], says: String) throws {
         let usb = try host.add("2-1", attributes: attributes)
         #expect(host.device(usb) == nil)
