@@ -94,7 +94,8 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "SystemTests", dependencies: ["Platform", "vmdev-apply", "vmdevctl"], path: "Tests/System",
-            exclude: ["Container", "Demo", "Guest", "Lab/inside", "Lab/lab", "Lab/make-lab", "Lab/scenarios"], swiftSettings: testing),
+            exclude: ["Container", "Demo", "Guest", "Lab/inside", "Lab/lab", "Lab/make-lab", "Lab/scenarios"],
+            swiftSettings: testing),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu17
