@@ -9,11 +9,17 @@ struct HostNetwork {
     /// The deepest stack that is followed; real ones have three layers.
     private static let maximumDepth = 8
 
-    /// Reads the kernel's routes, those of the process's own network namespace; a host without IPv6 has no table of it.
+    /// Reads the kernel's routes; a host without IPv6 has no table of it.
     init(root: Root) {
-        self.init(
-            ipv4: (try? contents(of: "/proc/net/route", limit: 1 << 24)) ?? [],
-            ipv6: (try? contents(of: "/proc/net/ipv6_route", limit: 1 << 24)) ?? [], root: root)
+        self.init(ipv4: HostNetwork.table("route"), ipv6: HostNetwork.table("ipv6_route"), root: root)
+    }
+
+    /// The table of the first process's network namespace: the unit that runs us may have one of its own, without routes.
+    private static func table(_ name: String) -> [UInt8] {
+        for process in ["1", "self"] {
+            if let table = try? contents(of: "/proc/\(process)/net/\(name)", limit: 1 << 24) { return table }
+        }
+        return []
     }
 
     /// Takes tables that were read.
