@@ -1,16 +1,41 @@
-internal import Assignments
+public import Assignments
 internal import Devices
-internal import HostDevices
-internal import Hypervisors
+public import HostDevices
+public import Hypervisors
 public import Platform
 public import Settings
 
+/// What our programs work with on one host, as its settings say: the one place where the parts are chosen.
+public struct Host: Sendable {
+    /// Where etc, run, sys and dev are.
+    public let root: Root
+    /// The settings it was made from.
+    public let settings: Settings
+    /// Where assignments are kept.
+    public let store: any AssignmentStore
+    /// Who exposes devices.
+    public let sources: [any DeviceSource]
+    /// What runs the VMs.
+    public let hypervisor: any Hypervisor
+
+    /// Chooses the parts.
+    public init(root: Root, settings: Settings) {
+        self.root = root
+        self.settings = settings
+        store = AssignmentTable(root: root)
+        sources = [HostSource(root: root)]
+        switch settings.hypervisor {
+        case .auto, .qemu:
+            hypervisor = QEMU(root: root, socket: settings.qmpSocket, timeout: settings.qmpTimeout)
+        }
+    }
+}
+
 extension Applier {
-    /// The applier of a host: its table, its devices, its hypervisor, as its settings say.
-    public init(root: Root, settings: Settings, reporter: any Reporter) {
+    /// The applier of a host.
+    public init(_ host: Host, reporter: any Reporter) {
         self.init(
-            store: AssignmentTable(root: root), sources: [HostSource(root: root)],
-            hypervisor: QEMU(root: root, socket: settings.qmpSocket, timeout: settings.qmpTimeout), root: root,
-            reporter: reporter, timeout: settings.qmpTimeout)
+            store: host.store, sources: host.sources, hypervisor: host.hypervisor, root: host.root,
+            reporter: reporter, timeout: host.settings.qmpTimeout)
     }
 }

@@ -39,7 +39,7 @@ public struct Program: Sendable {
         for warning in settings.warnings {
             reporter.report(Outcome(.settingIgnored, target: target, warning.description))
         }
-        let applier = Applier(root: root, settings: settings, reporter: reporter)
+        let applier = Applier(Host(root: root, settings: settings), reporter: reporter)
         switch occasion {
         case .byHand: return applier.apply(to: target, on: .byHand)
         case .boot: return applier.apply(to: target, on: .boot)

@@ -6,7 +6,7 @@ internal import Systemd
 /// The table, with the units of its VMs kept in step: after a change systemd runs our generator again, so that the next
 /// start of a VM whose first assignment this is does not go by without it.
 struct HookedStore: AssignmentStore {
-    let table: AssignmentTable
+    let table: any AssignmentStore
     /// Has the units made anew; what goes wrong is told, because the assignment itself is stored all the same.
     let refresh: @Sendable () -> Void
 

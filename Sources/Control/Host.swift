@@ -1,18 +1,10 @@
 internal import Applying
-internal import Assignments
-internal import HostDevices
-internal import Hypervisors
-internal import Platform
-internal import Settings
 
 extension Controller {
-    /// What works on one host, as its settings say; `refresh` is called after each change of the table.
-    init(root: Root, settings: Settings, reporter: any Reporter, refresh: @escaping @Sendable () -> Void) {
+    /// What works on one host; `refresh` is called after each change of the table.
+    init(_ host: Host, reporter: any Reporter, refresh: @escaping @Sendable () -> Void) {
         self.init(
-            applier: Applier(root: root, settings: settings, reporter: reporter),
-            store: HookedStore(table: AssignmentTable(root: root), refresh: refresh),
-            sources: [HostSource(root: root)],
-            hypervisor: QEMU(root: root, socket: settings.qmpSocket, timeout: settings.qmpTimeout),
-            locks: LockFolder(root: root))
+            applier: Applier(host, reporter: reporter), store: HookedStore(table: host.store, refresh: refresh),
+            sources: host.sources, hypervisor: host.hypervisor, locks: LockFolder(root: host.root))
     }
 }

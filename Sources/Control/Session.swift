@@ -44,7 +44,8 @@ public struct Session: Sendable {
         let settings: Settings
         do { settings = try Settings(root: root) } catch { throw Failure("\(error)", status: .configuration) }
         for warning in settings.warnings { note("\(warning)") }
-        return Controller(root: root, settings: settings, reporter: reporter, refresh: refreshUnits)
+        return Controller(
+            Host(root: root, settings: settings), reporter: reporter, refresh: refreshUnits)
     }
 
     /// The answer to what was asked, on standard output.

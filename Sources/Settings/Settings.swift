@@ -12,19 +12,19 @@ public struct Settings: Sendable {
     }
 
     /// `[Host] Hypervisor=`.
-    public private(set) var hypervisor = Hypervisor.auto
+    public internal(set) var hypervisor = Hypervisor.auto
     /// `[Host] VMUnit=`: the name of the unit that starts a VM.
-    public private(set) var vmUnit = Settings.standardUnit
+    public internal(set) var vmUnit = Settings.standardUnit
     /// `[QEMU] QMPTimeoutSec=`: how long to wait for the monitor of a VM; more than 0.
-    public private(set) var qmpTimeout = Duration.seconds(10)
+    public internal(set) var qmpTimeout = Settings.standardTimeout
     /// What was not understood and passed over: unknown sections and keys.
     public private(set) var warnings: [SettingsProblem] = []
 
     /// `[QEMU] QMPSocket=`: the path of a VM's QMP socket, below the root.
-    public private(set) var qmpSocket = Settings.standardSocket
+    public internal(set) var qmpSocket = Settings.standardSocket
 
-    private static let standardUnit = VMNamePattern(before: "qemu@", after: ".service")
-    private static let standardSocket = VMNamePattern(before: "/run/vmdev/qmp/", after: ".sock")
+    /// All settings, by their sections.
+    private static let rules = ["Host": hostRules, "QEMU": qemuRules]
 
     /// The defaults.
     public init() {}
@@ -38,7 +38,7 @@ public struct Settings: Sendable {
             let file = ConfigurationFile(bytes, path: path)
             var found = file.problems
             let known = warnings.count
-            for section in file.sections where !["Host", "QEMU"].contains(section.name) {
+            for section in file.sections where Settings.rules[section.name] == nil {
                 warn(path, section.line, "unknown section [\(printable(section.name, limit: 80))], ignored")
             }
             for entry in file.entries {
@@ -54,54 +54,18 @@ public struct Settings: Sendable {
 
     /// Takes one setting over; answers what is wrong with its value.
     private mutating func apply(_ entry: ConfigurationFile.Entry, of path: String) -> String? {
-        let value = entry.value
-        switch (entry.section, entry.key) {
-        case ("Host", "Hypervisor"):
-            guard let hypervisor = value.isEmpty ? .auto : Hypervisor(rawValue: value) else {
-                return ["libvirt", "qubes"].contains(value)
-                    ? "Hypervisor=\(value): this release speaks only QEMU: expected auto or qemu"
-                    : fault(entry, expected: "auto or qemu")
-            }
-            self.hypervisor = hypervisor
-        case ("Host", "VMUnit"):
-            guard let pattern = value.isEmpty ? Settings.standardUnit : try? VMNamePattern(value),
-                pattern.after.hasSuffix(".service"), Settings.isUnitName(pattern)
-            else {
-                return fault(
-                    entry, expected: "a unit's name with %i (the name of the VM) in it, such as qemu@%i.service")
-            }
-            vmUnit = pattern
-        case ("QEMU", "QMPSocket"):
-            guard let pattern = value.isEmpty ? Settings.standardSocket : try? VMNamePattern(value),
-                pattern.before.hasPrefix("/"), !pattern.after.hasSuffix("/")
-            else {
-                return fault(
-                    entry,
-                    expected: """
-                        an absolute path with %i (the name of the VM) in it once, such as /run/vmdev/qmp/%i.sock; a \
-                        percent sign is written %%
-                        """)
-            }
-            qmpSocket = pattern
-        case ("QEMU", "QMPTimeoutSec"):
-            guard let timeout = value.isEmpty ? .seconds(10) : TimeSpan(value)?.duration, timeout > .zero else {
-                return fault(entry, expected: TimeSpan.expectation + ", longer than 0")
-            }
-            qmpTimeout = timeout
-        case ("Host", let key), ("QEMU", let key):
-            warn(path, entry.line, "unknown setting '\(printable(key, limit: 80))' in [\(entry.section)], ignored")
-        case ("", let key):
-            warn(path, entry.line, "'\(printable(key, limit: 80))' stands before any section, and is ignored")
-        default: break  // Its section has been warned of.
+        if entry.section.isEmpty {
+            warn(path, entry.line, "'\(printable(entry.key, limit: 80))' stands before any section, and is ignored")
+            return nil
         }
-        return nil
-    }
-
-    /// What systemd.unit(5) allows in a name, so that none leaves its folder.
-    private static func isUnitName(_ pattern: VMNamePattern) -> Bool {
-        let text = pattern.before + pattern.after
-        return text.utf8.count <= 150 && !pattern.before.hasPrefix(".")
-            && text.utf8.allSatisfy { VMName.mayContain($0) || $0 == UInt8(ascii: "@") || $0 == UInt8(ascii: ":") }
+        guard let rules = Settings.rules[entry.section] else { return nil }  // Its section has been warned of.
+        guard let rule = rules.first(where: { $0.key == entry.key }) else {
+            warn(
+                path, entry.line,
+                "unknown setting '\(printable(entry.key, limit: 80))' in [\(entry.section)], ignored")
+            return nil
+        }
+        return rule.take(&self, entry.value) ? nil : fault(entry, expected: rule.expectation)
     }
 
     private mutating func warn(_ path: String, _ line: Int, _ message: String) {

@@ -1,0 +1,33 @@
+internal import Devices
+
+extension Settings {
+    static let standardUnit = VMNamePattern(before: "qemu@", after: ".service")
+
+    /// `[Host]`.
+    static let hostRules = [
+        SettingRule(
+            key: "Hypervisor", expectation: Hypervisor.allCases.map(\.rawValue).joined(separator: " or ")
+        ) { settings, value in
+            guard let hypervisor = value.isEmpty ? .auto : Hypervisor(rawValue: value) else { return false }
+            settings.hypervisor = hypervisor
+            return true
+        },
+        SettingRule(
+            key: "VMUnit",
+            expectation: "a unit's name with %i (the name of the VM) in it, such as qemu@%i.service"
+        ) { settings, value in
+            guard let pattern = value.isEmpty ? standardUnit : try? VMNamePattern(value),
+                pattern.after.hasSuffix(".service"), isUnitName(pattern)
+            else { return false }
+            settings.vmUnit = pattern
+            return true
+        },
+    ]
+
+    /// What systemd.unit(5) allows in a name, so that none leaves its folder.
+    private static func isUnitName(_ pattern: VMNamePattern) -> Bool {
+        let text = pattern.before + pattern.after
+        return text.utf8.count <= 150 && !pattern.before.hasPrefix(".")
+            && text.utf8.allSatisfy { VMName.mayContain($0) || $0 == UInt8(ascii: "@") || $0 == UInt8(ascii: ":") }
+    }
+}
