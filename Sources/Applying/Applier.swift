@@ -105,7 +105,8 @@ public struct Applier: Sendable {
                     VM; it is free when that has ended
                     """))
         }
-        let isGivenBack = giveBackAll(from: target)
+        // A process that has but leases may still have the devices, and no lock tells a source of it.
+        let isGivenBack = locks.leases.forget(target) ? giveBackAll(from: target) : true
         if held.isEmpty && isGivenBack {
             reporter.report(Outcome(.released, target: target, "VM \(target): has ended, its devices are free"))
         }

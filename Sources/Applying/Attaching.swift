@@ -112,11 +112,13 @@ struct Attaching {
         return (verified.map(\.item), problems + failures)
     }
 
-    /// Takes a device away and has the VM's process drop its locks.
+    /// Takes a device away and drops the proof that the VM has it.
     func detach(_ record: LockRecord) throws(HypervisorError) {
         try vm.detach(record.id, until: Deadline(after: timeout))
-        for name in HeldLock.names(of: record) { try vm.letGo(name) }
+        try custodian.drop(record)
     }
+
+    private var custodian: Custodian { Custodian(vm: vm, folder: locks) }
 
     /// Gives the host back what the claim of a device changed, once the VM does not have it.
     private func giveBack(_ item: Resolution.Item) -> [Problem] {
@@ -151,18 +153,14 @@ struct Attaching {
         }
     }
 
-    /// The locks go over first: at no moment does the VM have a device whose lock ends with us.
+    /// The proof goes over first: at no moment does the VM have a device whose lock ends with us.
     private func attach(_ entry: Prepared) throws(HypervisorError) {
-        var handedOver: [String] = []
         do {
-            for lock in entry.locks {
-                try vm.hold(lock.descriptor, as: lock.name)
-                handedOver.append(lock.name)
-            }
+            try custodian.entrust(entry.locks, of: entry.item.record)
             try vm.attach(entry.request)
         } catch {
             // The cause is what counts; what cannot be dropped now goes with the VM.
-            for name in handedOver { try? vm.letGo(name) }
+            try? custodian.drop(entry.item.record)
             throw error
         }
     }

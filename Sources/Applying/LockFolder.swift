@@ -8,12 +8,20 @@ public import Platform
 /// long as that process has the device, and the kernel frees it however the process dies. The device itself is locked
 /// alone; everything beneath it (a partition's disk, what a dm or md device is made from) is locked shared. So a disk
 /// and its partition exclude each other in both directions while two partitions of one disk do not.
+///
+/// A VM whose process takes no descriptors has a lease instead, in /run/vmdev/leases. Whoever takes a device has its
+/// locks first and looks at the leases then, and a lease is only written by who has the locks: so there is no moment
+/// between the two, and a device is refused alike whichever kind of VM has it.
 public struct LockFolder: Sendable {
     /// The folder, with its root.
     public let path: String
+    let leases: LeaseFolder
 
-    /// Uses /run/vmdev/locks under the root.
-    public init(root: Root) { path = root.path("/run/vmdev/locks") }
+    /// Uses /run/vmdev/locks and /run/vmdev/leases under the root.
+    public init(root: Root) {
+        path = root.path("/run/vmdev/locks")
+        leases = LeaseFolder(path: root.path("/run/vmdev/leases"))
+    }
 
     /// Why locks cannot be had.
     public enum Failure: Error, Equatable {
@@ -47,6 +55,8 @@ public struct LockFolder: Sendable {
                 throw .taken([])
             }
         }
+        let leased = try leasedRecords().filter { $0.excludes(record) }
+        guard leased.isEmpty else { throw .taken(leased) }
         return held
     }
 
@@ -58,22 +68,28 @@ public struct LockFolder: Sendable {
             ([canonical.key] + canonical.alone).map { ($0, Descriptor.Lock.exclusive) }
             + canonical.beneath.map { ($0, .shared) }
         for (key, lock) in wanted where try obstacle(key, to: lock) != .none { isFree = false }
-        return isFree ? [] : try live().filter { $0.canonical.conflicts(with: canonical) }
+        return try (isFree ? leasedRecords() : live()).filter { $0.canonical.conflicts(with: canonical) }
     }
 
     /// All attachments that live now, by class and device.
     public func live() throws(Failure) -> [LockRecord] {
-        do {
-            return try names(in: path).compactMap(liveRecord).sorted {
-                ($0.device.deviceClass, $0.device.description) < ($1.device.deviceClass, $1.device.description)
-            }
-        } catch let error as SystemCallError where error.isMissing {
-            return []
-        } catch let error as SystemCallError {
-            throw .system(error)
+        let locked: [LockRecord]
+        do { locked = try names(in: path).compactMap(liveRecord) } catch let error as SystemCallError {
+            guard error.isMissing else { throw .system(error) }
+            locked = []
         } catch {
-            return []
+            locked = []
         }
+        // While a lease is being written its device is locked as well.
+        let leased = try leasedRecords().filter { !locked.contains($0) }
+        return (locked + leased).sorted {
+            ($0.device.deviceClass, $0.device.description) < ($1.device.deviceClass, $1.device.description)
+        }
+    }
+
+    /// What is leased to processes that live.
+    func leasedRecords() throws(Failure) -> [LockRecord] {
+        do { return try leases.live().map(\.record) } catch { throw .system(error) }
     }
 
     private func liveRecord(_ key: String) throws(SystemCallError) -> LockRecord? {

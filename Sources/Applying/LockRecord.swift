@@ -36,6 +36,14 @@ public struct LockRecord: Hashable, Sendable {
         canonical == other.canonical && sequence == other.sequence
     }
 
+    /// Whether the holder of this one keeps the other from being taken. A VM may have several devices of one group, and
+    /// several VMs one device that can be shared.
+    func excludes(_ other: LockRecord) -> Bool {
+        if vm == other.vm { return canonical.overlaps(other.canonical) }
+        if device.deviceClass.isShareable && other.device.deviceClass.isShareable { return false }
+        return canonical.conflicts(with: other.canonical)
+    }
+
     /// The lock file that has the text: the device's own, or, for a device that VMs may share, one of this VM.
     var file: String { device.deviceClass.isShareable ? "\(canonical.key).of.\(vm)" : canonical.key }
 

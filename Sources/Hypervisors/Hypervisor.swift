@@ -43,11 +43,8 @@ public protocol RunningVM: AnyObject {
     /// Takes a device away and drops what was handed over for it.
     func detach(_ id: AttachmentID, until deadline: Deadline) throws(HypervisorError)
 
-    /// Gives the VM's process a copy of an open file, to hold as long as it has the device (or lives).
-    func hold(_ descriptor: Descriptor, as name: String) throws(HypervisorError)
-
-    /// Has the VM's process close a file that it holds; one that it does not hold is no error.
-    func letGo(_ name: String) throws(HypervisorError)
+    /// What proves that the VM has a device.
+    var custody: Custody { get }
 
     /// Lets a VM run that has not started yet, and makes sure that it does.
     func resume() throws(HypervisorError)

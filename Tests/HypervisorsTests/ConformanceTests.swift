@@ -130,19 +130,28 @@ import Testing
         #expect(try vm.verify([first]) == [nil])
     }
 
-    @Test("What is held stays locked until let go, however often that is asked", arguments: Bench.allCases)
-    func hold(bench: Bench) throws {
+    @Test(
+        "What proves that the VM has a device lasts until that is ended, and no longer than the VM",
+        arguments: Bench.allCases)
+    func custody(bench: Bench) throws {
         let started = try bench.start()
         let vm = try started.connect()
-        let lock = try LockFile()
-        try lock.take { try vm.hold($0, as: "lock-block-7:0") }
-        #expect(try !lock.isFree)
-        try vm.letGo("lock-block-7:0")
-        #expect(try lock.isFree)
-        try vm.letGo("lock-block-7:0")
-        try lock.take { try vm.hold($0, as: "lock-block-7:0") }
-        try vm.end()
-        #expect(try lock.isFree)
+        switch vm.custody {
+        case .locks(let keeper):
+            let lock = try LockFile()
+            try lock.take { try keeper.hold($0, as: "lock-block-7:0") }
+            #expect(try !lock.isFree)
+            try keeper.letGo("lock-block-7:0")
+            #expect(try lock.isFree)
+            try keeper.letGo("lock-block-7:0")
+            try lock.take { try keeper.hold($0, as: "lock-block-7:0") }
+            try vm.end()
+            #expect(try lock.isFree)
+        case .lease(let holder):
+            #expect(holder.process.isAlive)
+            try vm.end()
+            #expect(!holder.process.isAlive)
+        }
     }
 
     @Test(
@@ -152,10 +161,11 @@ import Testing
         let vm = try started.connect()
         let lock = try LockFile()
         let disk = try LoopDisk()
-        try lock.take { try vm.hold($0, as: "lock") }
+        if case .locks(let keeper) = vm.custody { try lock.take { try keeper.hold($0, as: "lock") } }
         do { try vm.attach(disk.request()) }
         started.kill()
         #expect(try lock.isFree)
+        if case .lease(let holder) = vm.custody { #expect(!holder.process.isAlive) }
         #expect(!disk.isClaimed)
         let error = #expect(throws: HypervisorError.self) { try vm.state() }
         #expect(error?.kind == .unreachable)

@@ -28,7 +28,7 @@ import Testing
         let disk = try LoopDisk()
         let lock = try LockFile()
         do {
-            let vm = try process.connect()
+            let vm = try #require(process.connect() as? QEMUVM)
             do { try vm.attach(disk.request()) }
             try lock.take { try vm.hold($0, as: "lock-block-7:0") }
             try vm.resume()

@@ -5,7 +5,7 @@ public import Platform
 /// One QEMU process, over its QMP connection.
 ///
 /// The connection is used by one thread at a time; it ends with the last reference.
-public final class QEMUVM: RunningVM {
+public final class QEMUVM: RunningVM, LockKeeper {
     /// Which VM.
     public let name: VMName
 
@@ -33,6 +33,9 @@ public final class QEMUVM: RunningVM {
         let list = try call("asked for its devices", .list(QOM.peripheral))
         return Set(list.children.compactMap { AttachmentID($0.name) })
     }
+
+    /// QEMU holds the locks itself.
+    public var custody: Custody { .locks(self) }
 
     /// Hands over a copy of an open file (getfd); another of that name is closed.
     public func hold(_ descriptor: Descriptor, as name: String) throws(HypervisorError) {

@@ -5,6 +5,8 @@ internal import Synchronization
 /// What a simulated VM is; connections to it share it.
 final class SimulatedMachine: Sendable {
     let name: VMName
+    /// Who leases are made out to; nil when it takes open files itself.
+    let holder: LeaseHolder?
     private let content: Mutex<Content?>
 
     /// All of it; gone with the VM, and with it the descriptors.
@@ -22,8 +24,9 @@ final class SimulatedMachine: Sendable {
         let copy: Descriptor?
     }
 
-    init(name: VMName, state: VMState, places: Int) {
+    init(name: VMName, state: VMState, places: Int, holder: LeaseHolder?) {
         self.name = name
+        self.holder = holder
         content = Mutex(Content(state: state, places: places))
     }
 

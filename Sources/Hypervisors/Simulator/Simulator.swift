@@ -45,9 +45,14 @@ public final class Simulator: Hypervisor {
         }
     }
 
-    /// Starts a VM with room for `places` devices; one that runs already is replaced.
-    public func add(_ vm: VMName, state: VMState = .notStarted, places: Int = 8) {
-        machines.withLock { $0[vm] = SimulatedMachine(name: vm, state: state, places: places) }
+    /// Starts a VM with room for `places` devices; one that runs already is replaced. With a `holder` it takes no open
+    /// files, and that process stands for its own.
+    public func add(
+        _ vm: VMName, state: VMState = .notStarted, places: Int = 8, holder: LeaseHolder? = nil
+    ) {
+        machines.withLock {
+            $0[vm] = SimulatedMachine(name: vm, state: state, places: places, holder: holder)
+        }
     }
 
     /// Has the VM do something wrong from now on.

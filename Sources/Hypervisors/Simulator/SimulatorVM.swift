@@ -2,7 +2,7 @@ internal import Devices
 internal import Platform
 
 /// A connection to a simulated VM.
-final class SimulatorVM: RunningVM {
+final class SimulatorVM: RunningVM, LockKeeper {
     private let machine: SimulatedMachine
     private let ended: () -> Void
     /// Room that was promised by `place`.
@@ -73,6 +73,8 @@ final class SimulatorVM: RunningVM {
         }
         placed.remove(id)
     }
+
+    var custody: Custody { machine.holder.map { .lease($0) } ?? .locks(self) }
 
     func hold(_ descriptor: Descriptor, as name: String) throws(HypervisorError) {
         let copy = try copy(of: descriptor)

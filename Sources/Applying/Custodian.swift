@@ -1,0 +1,37 @@
+internal import Devices
+internal import Hypervisors
+internal import Platform
+
+/// Gives the proof that a VM has a device to whoever can keep it: the VM's own process, or a lease that names it.
+struct Custodian {
+    let vm: any RunningVM
+    let folder: LockFolder
+
+    /// Makes the VM the holder of the device, whose locks we have.
+    func entrust(_ locks: [HeldLock], of record: LockRecord) throws(HypervisorError) {
+        switch vm.custody {
+        case .locks(let keeper):
+            for lock in locks { try keeper.hold(lock.descriptor, as: lock.name) }
+        case .lease(let holder):
+            do { try folder.leases.grant(Lease(record: record, holder: holder)) } catch {
+                throw failure("written", error)
+            }
+        }
+    }
+
+    /// Ends that; it is no error when it was not so.
+    func drop(_ record: LockRecord) throws(HypervisorError) {
+        switch vm.custody {
+        case .locks(let keeper):
+            for name in HeldLock.names(of: record) { try keeper.letGo(name) }
+        case .lease:
+            do { try folder.leases.end(record) } catch { throw failure("removed", error) }
+        }
+    }
+
+    private func failure(_ what: String, _ error: SystemCallError) -> HypervisorError {
+        HypervisorError(
+            error.isPermission ? .forbidden : .refused, "VM \(vm.name): its lease cannot be \(what): \(error)",
+            remedy: error.isPermission ? "Run as root" : "See that \(folder.leases.path) can be written")
+    }
+}
