@@ -51,12 +51,17 @@ extension Applier {
         let (prepared, refused) = try attaching.prepare([item], stopAtFailure: true)
         if let problem = refused.first { return .failed(problem) }
         let (attached, failed) = attaching.attach(prepared, stopAtFailure: true)
-        guard !attached.isEmpty else {
+        guard let arrived = attached.first else {
             return .failed(
                 failed.first ?? Problem(.notVerified, item.assignment, "\(item.device.name) did not arrive"))
         }
         for caution in item.device.cautions { report(caution, of: item) }
-        report(item, .attached, "is attached")
+        reporter.report(
+            Outcome(
+                .attached, target: item.assignment.target, assignment: item.assignment, device: item.device,
+                duration: arrived.duration,
+                "VM \(item.assignment.target): \(item.device.deviceClass) device \(item.device.reference) is attached"
+            ))
         return .attached(item.device)
     }
 
@@ -85,13 +90,5 @@ extension Applier {
         } catch {
             return Problem(.unreachable, nil, "VM \(record.vm): \(error)")
         }
-    }
-
-    private func report(_ item: Resolution.Item, _ kind: Outcome.Kind, _ words: String) {
-        reporter.report(
-            Outcome(
-                kind, target: item.assignment.target, assignment: item.assignment, device: item.device,
-                "VM \(item.assignment.target): \(item.device.deviceClass) device \(item.device.reference) \(words)")
-        )
     }
 }

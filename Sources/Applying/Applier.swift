@@ -13,13 +13,15 @@ public struct Applier: Sendable {
     let root: Root
     let reporter: any Reporter
     let timeout: Duration
+    let standardWait: @Sendable () -> Duration
 
     var locks: LockFolder { LockFolder(root: root) }
 
-    /// Joins the parts; `timeout` bounds each answer of the VM.
+    /// Joins the parts; `timeout` bounds each answer of the VM. `standardWait` says how long a start waits for a late device
+    /// whose assignment does not say it, and is asked only then.
     public init(
         store: any AssignmentStore, sources: [any DeviceSource], hypervisor: any Hypervisor, root: Root,
-        reporter: any Reporter, timeout: Duration
+        reporter: any Reporter, timeout: Duration, standardWait: @escaping @Sendable () -> Duration = { .zero }
     ) {
         self.store = store
         self.sources = sources
@@ -27,6 +29,7 @@ public struct Applier: Sendable {
         self.root = root
         self.reporter = reporter
         self.timeout = timeout
+        self.standardWait = standardWait
     }
 
     /// What the program was called for.
@@ -169,7 +172,7 @@ public struct Applier: Sendable {
         reporter.report(
             Outcome(
                 problem.isTolerable ? .skipped : .failed, target: target, assignment: problem.assignment,
-                device: device, reason: problem.reason, problem.text))
+                device: device, reason: problem.reason, waited: problem.waited, problem.text))
     }
 
     func report(_ caution: String, of item: Resolution.Item) {

@@ -16,6 +16,15 @@ struct Attaching {
         let item: Resolution.Item
         let request: AttachRequest
         let locks: [HeldLock]
+        /// How long the claim took.
+        let duration: Duration
+    }
+
+    /// A device that has arrived.
+    struct Attached {
+        let item: Resolution.Item
+        /// How long it took to claim and attach it.
+        let duration: Duration
     }
 
     /// Those that this very VM has already, by its own word and by a lock that only its process can still hold, and
@@ -94,22 +103,23 @@ struct Attaching {
 
     /// Attaches in order, then verifies all in one go. With `stopAtFailure` the first required device that fails ends
     /// it; what was attached by then is told all the same.
-    func attach(_ prepared: [Prepared], stopAtFailure: Bool) -> (attached: [Resolution.Item], problems: [Problem]) {
-        var attached: [Prepared] = []
+    func attach(_ prepared: [Prepared], stopAtFailure: Bool) -> (attached: [Attached], problems: [Problem]) {
+        var attached: [(entry: Prepared, duration: Duration)] = []
         var problems: [Problem] = []
         for entry in prepared {
+            let watch = Stopwatch()
             do {
                 try attach(entry)
-                attached.append(entry)
+                attached.append((entry, entry.duration + watch.elapsed))
             } catch {
                 let problem = Problem(error, entry.item.assignment)
                 problems.append(problem)
-                if stopAtFailure && !problem.isTolerable { return (attached.map(\.item), problems) }
+                if stopAtFailure && !problem.isTolerable { return (attached.map(Attached.init), problems) }
                 problems += giveBack(entry.item)
             }
         }
         let (verified, failures) = verify(attached)
-        return (verified.map(\.item), problems + failures)
+        return (verified.map(Attached.init), problems + failures)
     }
 
     /// Takes a device away and drops the proof that the VM has it.
@@ -137,6 +147,7 @@ struct Attaching {
         guard let source = sources.first(where: { $0.name == item.device.source }) else {
             throw .sourceUnknown(assignment, known: sources.map(\.name))
         }
+        let watch = Stopwatch()
         let held: [HeldLock]
         do { held = try locks.take(item.record) } catch { throw Problem(error, assignment, item.device) }
         do {
@@ -147,7 +158,7 @@ struct Attaching {
                 request: AttachRequest(
                     device: item.device, options: assignment.options, readOnly: item.readOnly,
                     backing: node.map { .open($0) } ?? .byName),
-                locks: held)
+                locks: held, duration: watch.elapsed)
         } catch {
             throw Problem(error, assignment)
         }
@@ -165,20 +176,22 @@ struct Attaching {
         }
     }
 
-    private func verify(_ attached: [Prepared]) -> ([Prepared], [Problem]) {
+    private func verify(
+        _ attached: [(entry: Prepared, duration: Duration)]
+    ) -> ([(entry: Prepared, duration: Duration)], [Problem]) {
         guard !attached.isEmpty else { return ([], []) }
         let failures: [HypervisorError?]
         do {
-            failures = try vm.verify(attached.map(\.request))
+            failures = try vm.verify(attached.map(\.entry.request))
         } catch {
             // Nothing is known of any of them, and in doubt they are not there.
-            return ([], attached.map { Problem(error, $0.item.assignment) })
+            return ([], attached.map { Problem(error, $0.entry.item.assignment) })
         }
-        var verified: [Prepared] = []
+        var verified: [(entry: Prepared, duration: Duration)] = []
         var problems: [Problem] = []
-        for (entry, failure) in zip(attached, failures) {
+        for ((entry, duration), failure) in zip(attached, failures) {
             guard let failure else {
-                verified.append(entry)
+                verified.append((entry, duration))
                 continue
             }
             problems.append(Problem(failure, entry.item.assignment))
@@ -187,5 +200,11 @@ struct Attaching {
             problems += giveBack(entry.item)
         }
         return (verified, problems)
+    }
+}
+
+extension Attaching.Attached {
+    fileprivate init(_ attached: (entry: Attaching.Prepared, duration: Duration)) {
+        self.init(item: attached.entry.item, duration: attached.duration)
     }
 }

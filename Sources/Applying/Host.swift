@@ -4,6 +4,7 @@ public import HostDevices
 public import Hypervisors
 public import Platform
 public import Settings
+internal import Systemd
 
 /// What our programs work with on one host, as its settings say: the one place where the parts are chosen.
 public struct Host: Sendable {
@@ -36,6 +37,14 @@ extension Applier {
     public init(_ host: Host, reporter: any Reporter) {
         self.init(
             store: host.store, sources: host.sources, hypervisor: host.hypervisor, root: host.root,
-            reporter: reporter, timeout: host.settings.qmpTimeout)
+            reporter: reporter, timeout: host.settings.qmpTimeout, standardWait: { deviceTimeout(on: host) })
     }
+}
+
+/// DeviceTimeoutSec=; without it, 30 s while the host boots and its devices are still being found, and none once it is up.
+private func deviceTimeout(on host: Host) -> Duration {
+    if let timeout = host.settings.deviceTimeout { return timeout }
+    guard host.root.isHost else { return .zero }
+    // If systemd does not say whether it is booting, too long a wait does no harm.
+    return (try? ServiceManager().isBooting()) ?? true ? .seconds(30) : .zero
 }

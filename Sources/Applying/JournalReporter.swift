@@ -29,6 +29,12 @@ public struct JournalReporter: Reporter {
     /// `systemctl status` shows it.
     public func progress(_ text: String) { manager.status(text) }
 
+    /// As above, and the start is not taken for one that hangs.
+    public func progress(_ text: String, needing time: Duration) {
+        manager.extendTimeout(by: time)
+        manager.status(text)
+    }
+
     private func entry(of outcome: Outcome) -> JournalEntry {
         var fields = [JournalEntry.Field(.target, outcome.target.description)]
         if let wanted = outcome.assignment?.device {
@@ -42,7 +48,14 @@ public struct JournalReporter: Reporter {
             }
         }
         if let reason = outcome.reason { fields.append(JournalEntry.Field(.reason, reason.rawValue)) }
+        if let duration = outcome.duration { fields.append(JournalEntry.Field(.duration, microseconds(duration))) }
+        if let waited = outcome.waited { fields.append(JournalEntry.Field(.waited, microseconds(waited))) }
         return JournalEntry(
             outcome.kind.severity, outcome.message, messageID: outcome.kind.messageID, fields: fields)
     }
+}
+
+private func microseconds(_ duration: Duration) -> String {
+    let (seconds, attoseconds) = duration.components
+    return "\(seconds * 1_000_000 + attoseconds / 1_000_000_000_000)"
 }

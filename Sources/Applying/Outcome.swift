@@ -15,17 +15,23 @@ public struct Outcome: Equatable, Sendable {
     public let reason: Reason?
     /// What a reader sees, made printable.
     public let message: String
+    /// How long it took to claim the device and to attach it.
+    public let duration: Duration?
+    /// How long the device was waited for before.
+    public let waited: Duration?
 
     /// Describes an outcome.
     public init(
         _ kind: Kind, target: VMName, assignment: Assignment? = nil, device: Device? = nil, reason: Reason? = nil,
-        _ message: String
+        duration: Duration? = nil, waited: Duration? = nil, _ message: String
     ) {
         self.kind = kind
         self.target = target
         self.assignment = assignment
         self.device = device
         self.reason = reason
+        self.duration = duration
+        self.waited = waited
         self.message = printable(message, limit: 8192)
     }
 
@@ -59,6 +65,8 @@ public struct Outcome: Equatable, Sendable {
         case stillHeld
         /// A device came back to the driver of the host that had it before.
         case givenBack
+        /// Devices that are late are waited for.
+        case waiting
         /// Something about a device that is worth knowing before it is missed.
         case caution
         /// Something in vmdev.conf is not understood, and ignored.
@@ -81,6 +89,7 @@ public struct Outcome: Equatable, Sendable {
             case .released: MessageID(0x712deadded564d2c, 0xacb31e5c8078e044)
             case .stillHeld: MessageID(0x7f0c1d7b6a944f0c, 0x9c5a0b8cbb2f1e63)
             case .givenBack: MessageID(0x2c8f_0d6e_b1a7_4f53, 0x9e44_6a0f_d2b7_1c85)
+            case .waiting: MessageID(0x5c3e_8a41_90d7_4b6f, 0xa2c9_1f7d_64e8_b035)
             case .caution: MessageID(0x6d1b_93e0_47ac_4c2e, 0xb8f1_0e5d_37a9_64f2)
             case .settingIgnored: MessageID(0xb5b0f7d3f6c54a9c, 0x8e8b1d7b6f1f0a52)
             }
@@ -92,7 +101,7 @@ public struct Outcome: Equatable, Sendable {
             case .failed, .endFailed: .error
             case .skipped, .followed, .leftAlone, .stillHeld, .settingIgnored, .caution: .warning
             case .startRefused: .notice
-            case .attached, .alreadyAttached, .detached, .started, .complete, .released, .givenBack: .info
+            case .attached, .alreadyAttached, .detached, .started, .complete, .released, .givenBack, .waiting: .info
             }
         }
     }
@@ -104,4 +113,11 @@ public protocol Reporter: Sendable {
     func report(_ outcome: Outcome)
     /// Tells the service manager what is going on now, in a few words.
     func progress(_ text: String)
+    /// The same, when it may take so much longer from now on before the next word.
+    func progress(_ text: String, needing time: Duration)
+}
+
+extension Reporter {
+    /// Nobody minds.
+    public func progress(_ text: String, needing time: Duration) { progress(text) }
 }

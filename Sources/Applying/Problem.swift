@@ -13,20 +13,37 @@ public struct Problem: Error, Equatable, Sendable {
     public let message: String
     /// What to do, as a sentence; empty when there is nothing to say.
     public let remedy: String
+    /// Whether it may heal by itself: the device, or who exposes it, is not there yet.
+    public let isLate: Bool
+    /// How long it was waited for in vain; nil when it was not.
+    public private(set) var waited: Duration?
 
     /// Describes a problem; `message` and `remedy` are made printable.
-    public init(_ reason: Reason, _ assignment: Assignment? = nil, _ message: String, remedy: String = "") {
+    public init(
+        _ reason: Reason, _ assignment: Assignment? = nil, _ message: String, remedy: String = "",
+        isLate: Bool = false
+    ) {
         self.reason = reason
         self.assignment = assignment
         self.message = printable(message, limit: 2048)
         self.remedy = printable(remedy, limit: 2048)
+        self.isLate = isLate
     }
 
     /// Message and remedy as one text.
-    public var text: String { sentences(message, remedy) }
+    public var text: String {
+        sentences(message + (waited.map { " (waited \(spoken($0)) for it)" } ?? ""), remedy)
+    }
 
     /// Whether the VM can start all the same.
     public var isTolerable: Bool { assignment?.mode == .autoAttach }
+
+    /// The same after it was waited for in vain.
+    func after(waiting duration: Duration) -> Problem {
+        var problem = self
+        problem.waited = duration
+        return problem
+    }
 }
 
 extension Problem {
@@ -52,7 +69,7 @@ extension Problem {
     init(_ error: SourceError, _ assignment: Assignment) {
         let reason: Reason =
             switch error.kind {
-            case .unreadable: .sourceUnreadable
+            case .unreadable, .notYet: .sourceUnreadable
             case .forbidden: .permission
             case .gone, .noMedium: .deviceMissing
             case .changed: .deviceReplaced
@@ -60,7 +77,8 @@ extension Problem {
             case .readOnlyOnly: .deviceReadOnly
             case .unfit: .deviceUnfit
             }
-        self.init(reason, assignment, error.message, remedy: error.remedy ?? "")
+        self.init(
+            reason, assignment, error.message, remedy: error.remedy ?? "", isLate: error.kind == .notYet)
     }
 
     /// A wrong row.
@@ -81,4 +99,10 @@ public func sentences(_ message: String, _ remedy: String?) -> String {
     [message, remedy ?? ""].filter { !$0.isEmpty }.map { text in
         text.last.map { ".!?".contains($0) } == true ? text : text + "."
     }.joined(separator: " ")
+}
+
+/// A span of time as a reader takes it in: whole seconds, or milliseconds below one; never more than it was.
+func spoken(_ duration: Duration) -> String {
+    let (seconds, attoseconds) = duration.components
+    return seconds >= 1 ? "\(seconds) s" : "\(attoseconds / 1_000_000_000_000_000) ms"
 }

@@ -36,7 +36,8 @@ extension Problem {
             return Problem(
                 .deviceMissing, assignment,
                 "\(name) is not there: expected \(expectation(wanted)), found \(nothing(wanted))\(detail.map { ": \($0)" } ?? "")",
-                remedy: "Connect the device, or remove the assignment: \(command("unassign", assignment)).")
+                remedy: "Connect the device, or remove the assignment: \(command("unassign", assignment)).",
+                isLate: true)
         }
     }
 

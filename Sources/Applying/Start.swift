@@ -11,6 +11,7 @@ struct Start {
 
     private var problems: [Problem] = []
     private var state = VMState.running
+    private var waits: [DeviceReference: Duration] = [:]
 
     init(applier: Applier, target: VMName, vm: any RunningVM, occasion: Applier.Occasion) {
         self.applier = applier
@@ -39,14 +40,13 @@ struct Start {
         }
 
         applier.reporter.progress("resolving \(applier.devices(assignments.count))")
-        let resolution = applier.resolve(assignments)
-        problems += resolution.problems
+        let items = resolve(assignments)
         if isStart && hasFailed { return refuseStart([]) }
-        for item in resolution.items { applier.reportFollowed(item) }
+        for item in items { applier.reportFollowed(item) }
 
-        let (already, wrong) = attaching.alreadyThere(resolution.items, in: target)
+        let (already, wrong) = attaching.alreadyThere(items, in: target)
         problems += wrong
-        let missing = resolution.items.filter { item in
+        let missing = items.filter { item in
             !already.contains(item) && !problems.contains { $0.assignment == item.assignment }
         }
         let attached = attach(missing)
@@ -59,7 +59,21 @@ struct Start {
 
     private var hasFailed: Bool { problems.contains { !$0.isTolerable } }
 
-    private mutating func attach(_ items: [Resolution.Item]) -> [Resolution.Item] {
+    /// A VM that is up gets what is there; only a start waits, unless it cannot come to anything.
+    private mutating func resolve(_ assignments: [Assignment]) -> [Resolution.Item] {
+        guard isStart && !hasFailed else {
+            let resolution = applier.resolve(assignments)
+            problems += resolution.problems
+            return resolution.items
+        }
+        var waiting = Waiting(applier: applier, target: target)
+        let result = waiting.resolve(assignments)
+        problems += result.problems
+        waits = result.waits
+        return result.items
+    }
+
+    private mutating func attach(_ items: [Resolution.Item]) -> [Attaching.Attached] {
         guard !items.isEmpty, !(isStart && hasFailed) else { return [] }
         do {
             let (prepared, refused) = try attaching.prepare(items, stopAtFailure: isStart)
@@ -77,7 +91,7 @@ struct Start {
 
     // MARK: How it ends
 
-    private mutating func finish(already: [Resolution.Item], attached: [Resolution.Item]) -> Sysexit {
+    private mutating func finish(already: [Resolution.Item], attached: [Attaching.Attached]) -> Sysexit {
         if !isStart && hasFailed { return leaveAlone(already, attached) }
         if state == .notStarted {
             do { try vm.resume() } catch {
@@ -99,7 +113,7 @@ struct Start {
 
     /// The VM ends first: its process is what holds the devices, and the kernel takes them from a dead process more
     /// surely than the VM would give them back one by one. Only if it does not end are they taken away in reverse.
-    private func refuseStart(_ attached: [Resolution.Item]) -> Sysexit {
+    private func refuseStart(_ attached: [Attaching.Attached]) -> Sysexit {
         tellProblems()
         applier.reporter.progress(
             "VM \(target) was not started: \(problems.first { !$0.isTolerable }?.message ?? "")")
@@ -112,7 +126,7 @@ struct Start {
                     .startRefused, target: target,
                     "VM \(target): was not started, because of the above; it has not run without its devices"))
         } catch {
-            for item in attached.reversed() { try? attaching.detach(item.record) }
+            for entry in attached.reversed() { try? attaching.detach(entry.item.record) }
             applier.reporter.report(
                 Outcome(
                     .endFailed, target: target, reason: Problem(error).reason,
@@ -121,7 +135,7 @@ struct Start {
         return status
     }
 
-    private func leaveAlone(_ already: [Resolution.Item], _ attached: [Resolution.Item]) -> Sysexit {
+    private func leaveAlone(_ already: [Resolution.Item], _ attached: [Attaching.Attached]) -> Sysexit {
         tell(already, attached)
         tellProblems()
         applier.reporter.report(
@@ -131,22 +145,24 @@ struct Start {
         return Sysexit.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status))
     }
 
-    private func tell(_ already: [Resolution.Item], _ attached: [Resolution.Item]) {
-        for (kind, items, words) in [
-            (Outcome.Kind.alreadyAttached, already, "is attached already"), (.attached, attached, "is attached"),
-        ] {
-            for item in items {
-                let device = item.device
-                let manner = item.readOnly ? ", read-only" : ""
-                for caution in kind == .attached ? device.cautions : [] {
-                    applier.report(caution, of: item)
-                }
-                applier.reporter.report(
-                    Outcome(
-                        kind, target: target, assignment: item.assignment, device: device,
-                        "VM \(target): \(device.deviceClass) device \(device.reference) \(words)\(manner)"))
-            }
+    private func tell(_ already: [Resolution.Item], _ attached: [Attaching.Attached]) {
+        for item in already { tell(item, .alreadyAttached, "is attached already", took: nil) }
+        for entry in attached {
+            for caution in entry.item.device.cautions { applier.report(caution, of: entry.item) }
+            tell(entry.item, .attached, "is attached", took: entry.duration)
         }
+    }
+
+    private func tell(_ item: Resolution.Item, _ kind: Outcome.Kind, _ words: String, took duration: Duration?) {
+        let device = item.device
+        let waited = waits[item.assignment.device]
+        let manner = item.readOnly ? ", read-only" : ""
+        let wait = waited.map { " (waited \(spoken($0)) for it)" } ?? ""
+        applier.reporter.report(
+            Outcome(
+                kind, target: target, assignment: item.assignment, device: device, duration: duration,
+                waited: waited,
+                "VM \(target): \(device.deviceClass) device \(device.reference) \(words)\(manner)\(wait)"))
     }
 
     private func tellProblems() {

@@ -49,16 +49,21 @@ public func render(_ stories: [Story], _ form: OutputForm) -> String {
     if form != .off { return json(stories.map(StoryJSON.init), form) }
     return stories.map { story in
         let time = TimePoint(microseconds: story.events.first?.time ?? 0).description
-        let milliseconds = (story.duration + 500) / 1000
-        let took = milliseconds == 0 ? "" : " (\(milliseconds) ms)"
+        let took = milliseconds(story.duration)
         let prefix = "VM \(story.vm): "
         let lines = story.events.map { event in
             let text =
                 event.message.hasPrefix(prefix) ? String(event.message.dropFirst(prefix.count)) : event.message
-            return "    \(event.kind.severity <= .error ? "! " : "  ")\(text)\n"
+            return "    \(event.kind.severity <= .error ? "! " : "  ")\(text)\(milliseconds(event.duration ?? 0))\n"
         }
         return "\(time)  \(story.vm)  \(story.verdict)\(took)\n" + lines.joined()
     }.joined()
+}
+
+/// " (12 ms)"; nothing when it was less than half of one.
+private func milliseconds(_ microseconds: UInt64) -> String {
+    let milliseconds = microseconds / 1000 + (microseconds % 1000 >= 500 ? 1 : 0)
+    return milliseconds == 0 ? "" : " (\(milliseconds) ms)"
 }
 
 private struct StoryJSON: Encodable {
@@ -72,6 +77,8 @@ private struct StoryJSON: Encodable {
         let outcome: String
         let message: String
         let reason: String?
+        let microseconds: UInt64?
+        let waitedMicroseconds: UInt64?
     }
 
     init(_ story: Story) {
@@ -79,7 +86,9 @@ private struct StoryJSON: Encodable {
         verdict = story.verdict
         microseconds = story.duration
         events = story.events.map {
-            EventJSON(realtime: $0.time, outcome: $0.kind.rawValue, message: $0.message, reason: $0.reason)
+            EventJSON(
+                realtime: $0.time, outcome: $0.kind.rawValue, message: $0.message, reason: $0.reason,
+                microseconds: $0.duration, waitedMicroseconds: $0.waited)
         }
     }
 }

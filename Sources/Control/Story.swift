@@ -22,12 +22,16 @@ public struct Story: Hashable, Sendable {
         public let message: String
         /// The fixed word of a failure.
         public let reason: String?
+        /// How long it took to claim and attach the device, in microseconds.
+        public let duration: UInt64?
+        /// How long the device was waited for before, in microseconds.
+        public let waited: UInt64?
     }
 
     /// Which fields of the journal a story is made from.
     public static let fields =
         ["MESSAGE", "MESSAGE_ID", "_BOOT_ID", "_PID", "_SYSTEMD_INVOCATION_ID"]
-        + [JournalEntry.Field.Name.target, .reason].map(\.rawValue)
+        + [JournalEntry.Field.Name.target, .reason, .duration, .waited].map(\.rawValue)
 
     /// Which entries of the journal are ours.
     public static var messageIDs: [String] { Outcome.Kind.allCases.map(\.messageID.description) }
@@ -85,6 +89,7 @@ public struct Story: Hashable, Sendable {
         case .stillHeld: "ended, and holds a device"
         case .failed: "failed"
         case .givenBack: "ended"
+        case .waiting: "waits"
         case .attached, .alreadyAttached, .followed, .detached, .skipped, .caution, .settingIgnored, nil: "changed"
         }
     }
@@ -103,6 +108,8 @@ extension Story.Event {
         guard let kind = Outcome.Kind.allCases.first(where: { $0.messageID.description == id }) else { return nil }
         self.init(
             time: entry.time, kind: kind, message: printable(entry.values["MESSAGE"] ?? "", limit: 2048),
-            reason: entry.values[JournalEntry.Field.Name.reason.rawValue].map { printable($0, limit: 64) })
+            reason: entry.values[JournalEntry.Field.Name.reason.rawValue].map { printable($0, limit: 64) },
+            duration: entry.values[JournalEntry.Field.Name.duration.rawValue].flatMap { UInt64($0) },
+            waited: entry.values[JournalEntry.Field.Name.waited.rawValue].flatMap { UInt64($0) })
     }
 }

@@ -1,7 +1,6 @@
 internal import CLinux
 public import Devices
 internal import Glibc
-internal import Settings
 
 /// A moment as an administrator writes it, in the forms of systemd.time(7) that one types by hand.
 public struct TimePoint: Hashable, Sendable {

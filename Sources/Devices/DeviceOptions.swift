@@ -56,6 +56,8 @@ public struct DeviceOptions: Hashable, Sendable {
     public var isCDROM: Bool { self["devtype"] == "cdrom" }
     /// Whether a device that has moved to another port is followed there.
     public var follow: Bool { flag("follow") ?? true }
+    /// How long a start waits for the device to appear; nil when the host decides.
+    public var timeout: Duration? { self["timeout"].flatMap { TimeSpan($0)?.duration } }
 
     /// `read-only=yes, devtype=cdrom`, as `list` shows it.
     public var summary: String { entries.map { "\($0.key)=\($0.value)" }.joined(separator: ", ") }

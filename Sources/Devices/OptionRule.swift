@@ -15,14 +15,16 @@ public struct OptionRule: Sendable {
         case words([String])
         /// A name for the device in the guest, beginning with one of these.
         case frontend([String])
+        /// A span of time.
+        case span
     }
 
     /// The options that a class knows.
     public static func rules(of deviceClass: DeviceClass) -> [OptionRule] {
         switch deviceClass {
-        case .block: block + [follow]
-        case .pci: pci + [follow]
-        case .usb, .mic: [follow]
+        case .block: block + common
+        case .pci: pci + common
+        case .usb, .mic: common
         }
     }
 
@@ -33,6 +35,7 @@ public struct OptionRule: Sendable {
         case .words(let words): words.joined(separator: " or ")
         case .frontend(let prefixes):
             "a name that begins with \(prefixes.joined(separator: " or ")), then letters or digits, 16 at most"
+        case .span: TimeSpan.expectation
         }
     }
 
@@ -43,13 +46,20 @@ public struct OptionRule: Sendable {
             case .boolean: boolean(value).map { $0 ? "yes" : "no" }
             case .words(let words): words.contains(value) ? value : nil
             case .frontend(let prefixes): isFrontend(value, prefixes) ? value : nil
+            case .span: TimeSpan(value)?.description
             }
         guard let found else { throw SyntaxError("value of \(key)", value, expected: expectation) }
         return found
     }
 
-    private static let follow = OptionRule(
-        key: "follow", help: "no: refuse a device that has moved to another port (default: yes)", kind: .boolean)
+    private static let common = [
+        OptionRule(
+            key: "follow", help: "no: refuse a device that has moved to another port (default: yes)", kind: .boolean
+        ),
+        OptionRule(
+            key: "timeout", help: "how long a start waits for the device to appear (default: DeviceTimeoutSec=)",
+            kind: .span),
+    ]
     private static let block = [
         OptionRule(key: "read-only", help: "yes: the guest cannot write to it", kind: .boolean),
         OptionRule(

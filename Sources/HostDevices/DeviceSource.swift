@@ -31,11 +31,29 @@ public protocol DeviceSource: Sendable {
     /// The same for all that was changed for a VM that has ended; answers the devices that were given back.
     func giveBackAll(from vm: VMName) throws(SourceError) -> [DeviceReference]
 
+    /// Begins to listen for what can make one of these devices of its available, while they are waited for; nil when nothing
+    /// will ever be heard of them, so that none of them counts as late.
+    func listen(for references: [DeviceReference]) throws(SourceError) -> (any DeviceEvents)?
+
     /// Why nothing is in that port, when the source knows ("/dev/loop0 exists but has no backing file"); nil otherwise.
     func absence(of port: Port, in deviceClass: DeviceClass) -> String?
 }
 
+/// What is heard of devices that are waited for, from its making on. Whoever owns it has the only one.
+public protocol DeviceEvents {
+    /// Can be read, as poll(2) says it, when there may be something to take: a socket that is told, a timer that says when
+    /// to ask again.
+    var descriptor: Int32 { get }
+
+    /// Takes note of all that is there to be heard, without waiting; answers whether a device that is waited for may be
+    /// there now.
+    func take() throws(SourceError) -> Bool
+}
+
 extension DeviceSource {
+    /// Nothing is ever heard.
+    public func listen(for references: [DeviceReference]) throws(SourceError) -> (any DeviceEvents)? { nil }
+
     /// None.
     public func objection(to device: Device, options: DeviceOptions, together: [Device]) -> SourceError? { nil }
 
@@ -53,6 +71,8 @@ public struct SourceError: Error, Equatable, Sendable, CustomStringConvertible {
     public enum Kind: Hashable, Sendable {
         /// We could not find out.
         case unreadable
+        /// It does not answer yet, and may in a while.
+        case notYet
         /// We may not.
         case forbidden
         /// The device has gone.

@@ -37,8 +37,7 @@ struct HostBlockDevices: HostClass {
         return udevRuns && !device.isInitialized ? "udev has not finished with \(folder.node) yet" : nil
     }
 
-    /// Where udev does not run, its database is empty or left over from another time.
-    private var udevRuns: Bool { (try? Descriptor.open(root.path("/run/udev/control"), [.path])) != nil }
+    private var udevRuns: Bool { UdevDatabase(root: root) != nil }
 
     /// Finds the device of a port; `_` in a port may stand for the `!` of a kernel name.
     private func find(_ port: Port) throws(SourceError) -> SystemDevice? {

@@ -4,12 +4,14 @@ public import Platform
 /// The devices of this host.
 public struct HostSource: DeviceSource {
     private let classes: [DeviceClass: any HostClass]
+    private let root: Root
 
     /// The devices of the host at `root`.
     public init(root: Root) { self.init(root: root, patience: .milliseconds(500)) }
 
     /// `patience` is how long a claim waits for one who has the device for no reason that is known.
     init(root: Root, patience: Duration) {
+        self.root = root
         classes = [
             .block: HostBlockDevices(root: root, patience: patience),
             .usb: HostUSBDevices(root: root, patience: patience),
@@ -43,6 +45,23 @@ public struct HostSource: DeviceSource {
             for (index, answer) in zip(indices, answers) { found[index] = answer }
         }
         return found
+    }
+
+    /// What udev says of the subsystems of these devices; nothing where it does not run.
+    public func listen(for references: [DeviceReference]) throws(SourceError) -> (any DeviceEvents)? {
+        guard let udev = UdevDatabase(root: root), !references.isEmpty else { return nil }
+        do { return try udev.listen(to: Set(references.map { subsystem(of: $0.deviceClass) })) } catch {
+            throw SourceError(error)
+        }
+    }
+
+    private func subsystem(of deviceClass: DeviceClass) -> String {
+        switch deviceClass {
+        case .block: "block"
+        case .usb: "usb"
+        case .pci: "pci"
+        case .mic: "sound"
+        }
     }
 
     /// What is known of a port in which there is no device.

@@ -34,8 +34,7 @@ struct HostUSBDevices: HostClass {
         return udevRuns && !isReady ? "udev has not finished with the device in \(port) yet" : nil
     }
 
-    /// Where udev does not run, its database is empty or left over from another time.
-    private var udevRuns: Bool { (try? Descriptor.open(root.path("/run/udev/control"), [.path])) != nil }
+    private var udevRuns: Bool { UdevDatabase(root: root) != nil }
 
     private func names(of device: SystemDevice) -> USBInventory.Names {
         USBInventory.Names(

@@ -20,11 +20,22 @@ public struct Deadline: Sendable, Equatable {
         return left <= 0 ? 0 : Int32(clamping: (left + 999_999) / 1_000_000)
     }
 
-    private static var now: Int64 {
+    fileprivate static var now: Int64 {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
+}
+
+/// What has passed of monotonic time since it was made.
+public struct Stopwatch: Sendable {
+    private let start = Deadline.now
+
+    /// Begins now.
+    public init() {}
+
+    /// How long ago that was.
+    public var elapsed: Duration { .nanoseconds(Deadline.now - start) }
 }
 
 /// What a descriptor is waited for.
@@ -45,5 +56,16 @@ extension Descriptor {
             if result == 0 { return false }
             guard errno == EINTR else { throw SystemCallError("poll", "descriptor \(raw)", code: errno) }
         }
+    }
+}
+
+/// Waits until one of the descriptors can be read, and answers which can, by their indices; none when the deadline came
+/// first.
+public func readable(among descriptors: [Int32], until deadline: Deadline) throws(SystemCallError) -> [Int] {
+    var entries = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    while true {
+        let result = unsafe poll(&entries, nfds_t(entries.count), deadline.milliseconds)
+        if result >= 0 { return entries.indices.filter { entries[$0].revents != 0 } }
+        guard errno == EINTR else { throw SystemCallError("poll", "\(descriptors.count) descriptors", code: errno) }
     }
 }

@@ -26,6 +26,9 @@ public struct FolderWatch: Sendable {
         }
     }
 
+    /// Can be read, as poll(2) says it, when something has changed.
+    public var raw: Int32 { descriptor.raw }
+
     /// Waits for the next change, and takes note of all that came with it; answers false when the deadline came first.
     public func next(until deadline: Deadline) throws(SystemCallError) -> Bool {
         guard try descriptor.wait(.readable, until: deadline) else { return false }

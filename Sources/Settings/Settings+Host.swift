@@ -22,6 +22,16 @@ extension Settings {
             settings.vmUnit = pattern
             return true
         },
+        SettingRule(key: "DeviceTimeoutSec", expectation: TimeSpan.expectation + ", or nothing") {
+            settings, value in
+            if value.isEmpty {
+                settings.deviceTimeout = nil
+                return true
+            }
+            guard let timeout = TimeSpan(value)?.duration else { return false }
+            settings.deviceTimeout = timeout
+            return true
+        },
     ]
 
     /// What systemd.unit(5) allows in a name, so that none leaves its folder.

@@ -15,6 +15,9 @@ public struct Settings: Sendable {
     public internal(set) var hypervisor = Hypervisor.auto
     /// `[Host] VMUnit=`: the name of the unit that starts a VM.
     public internal(set) var vmUnit = Settings.standardUnit
+    /// `[Host] DeviceTimeoutSec=`: how long a start waits for a device that is late; nil when it depends on whether the host
+    /// itself is still booting.
+    public internal(set) var deviceTimeout: Duration?
     /// `[QEMU] QMPTimeoutSec=`: how long to wait for the monitor of a VM; more than 0.
     public internal(set) var qmpTimeout = Settings.standardTimeout
     /// What was not understood and passed over: unknown sections and keys.

@@ -44,6 +44,10 @@ public struct JournalEntry: Hashable, Sendable {
             case identity = "VMDEV_IDENTITY"
             /// A fixed word for what went wrong.
             case reason = "VMDEV_REASON"
+            /// How long it took to claim the device and to attach it, in microseconds.
+            case duration = "VMDEV_DURATION_USEC"
+            /// How long the device was waited for before, in microseconds.
+            case waited = "VMDEV_WAITED_USEC"
         }
     }
 

@@ -8,6 +8,8 @@ public struct DropIn: Hashable, Sendable {
     public let requires: [String]
     /// Units that it comes after, those in `requires` included.
     public let after: [String]
+    /// How long a device is waited for at most; nil when none is waited for longer than usual.
+    public let wait: Duration?
     /// What it was made from.
     public let sourcePath: String
 
@@ -15,10 +17,11 @@ public struct DropIn: Hashable, Sendable {
     public static let fileName = "vmdev.conf"
 
     /// Describes the drop-in.
-    public init(vm: VMName, requires: [String], after: [String], sourcePath: String) {
+    public init(vm: VMName, requires: [String], after: [String], wait: Duration? = nil, sourcePath: String) {
         self.vm = vm
         self.requires = requires
         self.after = after
+        self.wait = wait
         self.sourcePath = sourcePath
     }
 
@@ -33,8 +36,16 @@ public struct DropIn: Hashable, Sendable {
         lines += requires.map { "Requires=\($0)" } + wants.map { "Wants=\($0)" } + after.map { "After=\($0)" }
         lines += [
             "", "[Service]", "ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot \(vm)",
-            "ExecStopPost=+/usr/lib/vmdev/vmdev-apply --release \(vm)", "NotifyAccess=exec", "",
+            "ExecStopPost=+/usr/lib/vmdev/vmdev-apply --release \(vm)", "NotifyAccess=exec",
         ]
+        if let start = startTimeout { lines.append("TimeoutStartSec=\(start)") }
+        lines.append("")
         return lines.joined(separator: "\n")
+    }
+
+    /// The wait and what systemd gives a start by itself, where that leaves too little beside the wait.
+    private var startTimeout: String? {
+        guard let wait, wait > .seconds(60) else { return nil }
+        return wait >= TimeSpan.infinity.duration ? "infinity" : "\(wait.components.seconds + 90)s"
     }
 }

@@ -41,13 +41,19 @@ public struct Generator: Sendable {
                 \(cycle.map(\.description).joined(separator: " needs "))
                 """)
         }
+        var waits: [VMName: Duration] = [:]
+        for assignment in assignments {
+            guard let wait = assignment.options.timeout ?? settings.deviceTimeout else { continue }
+            waits[assignment.target] = max(wait, waits[assignment.target] ?? .zero)
+        }
         let needs = Dictionary(grouping: order.edges, by: \.target)
         for target in targets.sorted() {
             let edges = needs[target] ?? []
             let unit = settings.vmUnit.text(for: target)
             let dropIn = DropIn(
                 vm: target, requires: edges.filter(\.isRequired).map { settings.vmUnit.text(for: $0.source) },
-                after: edges.map { settings.vmUnit.text(for: $0.source) }, sourcePath: table.path)
+                after: edges.map { settings.vmUnit.text(for: $0.source) }, wait: waits[target],
+                sourcePath: table.path)
             do {
                 try write(dropIn, into: "\(folder)/\(unit).d")
             } catch {

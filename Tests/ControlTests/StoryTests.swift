@@ -40,6 +40,21 @@ struct StoryTests {
         #expect(lines[6] == "    ! block device dom0:sda is not there")
     }
 
+    @Test("Of each device it is told how long it took, and for programs how long it was waited for")
+    func durations() {
+        let device = JournalReader.Entry(
+            time: 1_000_000,
+            values: [
+                "MESSAGE": "VM work: block device dom0:sda is attached (waited 4 s for it)",
+                "MESSAGE_ID": Outcome.Kind.attached.messageID.description, "VMDEV_TARGET": "work",
+                "VMDEV_DURATION_USEC": "12600", "VMDEV_WAITED_USEC": "4000123", "_PID": "1",
+            ])
+        let found = stories([device])
+        #expect(render(found, .off).hasSuffix("block device dom0:sda is attached (waited 4 s for it) (13 ms)\n"))
+        let json = render(found, .short)
+        #expect(json.contains(#""microseconds":12600"#) && json.contains(#""waitedMicroseconds":4000123"#))
+    }
+
     @Test("VMs that start at the same time do not get mixed up")
     func parallel() {
         let found = stories([

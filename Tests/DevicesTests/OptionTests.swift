@@ -13,7 +13,10 @@ import Testing
             (.block, "frontend-dev=xvdi", "frontend-dev=xvdi"), (.block, "frontend-dev=sdb1", "frontend-dev=sdb1"),
             (.pci, "no-strict-reset=true", "no-strict-reset=yes"), (.pci, "permissive=0", "permissive=no"),
             (.block, "follow=no", "follow=no"), (.usb, "follow=no", "follow=no"), (.pci, "follow=1", "follow=yes"),
-            (.mic, "follow=1", "follow=yes"),
+            (.mic, "follow=1", "follow=yes"), (.block, "timeout=10", "timeout=10s"),
+            (.usb, "timeout=1min 30s", "timeout=90s"), (.pci, "timeout=500ms", "timeout=500ms"),
+            (.mic, "timeout=infinity", "timeout=infinity"), (.usb, "timeout=1.0005s", "timeout=1000500us"),
+            (.usb, "timeout=0", "timeout=0s"),
         ] as [(DeviceClass, String, String)])
     func good(_ deviceClass: DeviceClass, _ text: String, _ form: String) throws {
         let pair = try DeviceOptions.pair(parsing: text)
@@ -23,9 +26,11 @@ import Testing
     @Test(
         "An option that the class does not have, or a value that the option does not take, is refused with the ones that are",
         arguments: [
-            (.block, "ro=yes", ["'ro'", "one of read-only, frontend-dev, devtype, follow"]),
-            (.usb, "read-only=yes", ["'read-only'", "one of follow"]),
+            (.block, "ro=yes", ["'ro'", "one of read-only, frontend-dev, devtype, follow, timeout"]),
+            (.usb, "read-only=yes", ["'read-only'", "one of follow, timeout"]),
             (.pci, "devtype=disk", ["no-strict-reset, permissive, follow"]),
+            (.usb, "timeout=soon", ["value of timeout", "10s"]), (.mic, "timeout=", ["10s"]),
+            (.block, "timeout=-1", ["10s"]),
             (.mic, "x=", ["'x'"]), (.block, "Read-Only=yes", ["'Read-Only'"]),
             (.block, "read-only=", ["value of read-only", "yes or no"]), (.block, "read-only=maybe", ["yes or no"]),
             (.block, "devtype=floppy", ["disk or cdrom"]), (.block, "devtype=CDROM", ["disk or cdrom"]),
@@ -69,6 +74,8 @@ import Testing
         #expect(options.isCDROM)
         #expect(options["devtype"] == "cdrom")
         #expect(options["frontend-dev"] == nil)
+        #expect(options.timeout == nil)
+        #expect(try DeviceOptions([("timeout", "1min 30s")], of: .usb).timeout == .seconds(90))
     }
 
     @Test("Every option of every class says what it does and what it takes", arguments: DeviceClass.allCases)

@@ -45,6 +45,17 @@ import Testing
     }
 
     @Test(
+        "How long devices are waited for is a time span, and nothing leaves it to the host",
+        arguments: [
+            ("DeviceTimeoutSec=1min 30s", Duration.seconds(90)), ("DeviceTimeoutSec=0", .zero),
+            ("DeviceTimeoutSec=", nil), ("DeviceTimeoutSec=5\nDeviceTimeoutSec=", nil),
+        ])
+    func deviceTimeout(lines: String, expected: Duration?) throws {
+        let host = try Host("[Host]\n\(lines)\n")
+        #expect(try Settings(root: host.root).deviceTimeout == expected)
+    }
+
+    @Test(
         "Settings are read as systemd reads its own files",
         arguments: [
             ("", standard),

@@ -26,8 +26,15 @@ package final class FakeHost: Sendable {
     package var applier: Applier {
         Applier(
             store: store, sources: [source], hypervisor: simulator, root: root, reporter: reporter,
-            timeout: .seconds(5))
+            timeout: .seconds(5), standardWait: { self.standardWait })
     }
+
+    /// How long a start waits for devices whose assignment does not say it.
+    package var standardWait: Duration {
+        get { wait.withLock { $0 } }
+        set { wait.withLock { $0 = newValue } }
+    }
+    private let wait = Mutex(Duration.zero)
 
     package var locks: LockFolder { LockFolder(root: root) }
 
@@ -68,6 +75,27 @@ package final class FakeSource: DeviceSource {
     private let state = Mutex<(devices: [Device], claims: [Devices.Port: SourceError], givenBack: [Devices.Port])>(
         ([], [:], []))
     private let objections = Mutex<[Devices.Port: (error: SourceError, unlessWith: Devices.Port?)]>([:])
+
+    private let news = Mutex<[@Sendable (FakeSource) -> Void]?>(nil)
+
+    /// What is heard while a start waits, one after the other and at once: each may change what there is. Until this is
+    /// called, nothing is ever heard, as where udev does not run.
+    package func hears(_ steps: (@Sendable (FakeSource) -> Void)...) { news.withLock { $0 = steps } }
+
+    package func listen(for references: [DeviceReference]) throws(SourceError) -> (any DeviceEvents)? {
+        guard news.withLock({ $0 != nil }) else { return nil }
+        do { return try FakeEvents(source: self) } catch { throw SourceError(.unreadable, "\(error)") }
+    }
+
+    /// The next thing that is heard happens; answers whether there was one.
+    fileprivate func hearNext() -> Bool {
+        let step = news.withLock { steps in steps?.isEmpty == false ? steps?.removeFirst() : nil }
+        step?(self)
+        return step != nil
+    }
+
+    /// Whether everything that there was to hear has been heard.
+    package var isHeardOut: Bool { news.withLock { $0?.isEmpty ?? true } }
 
     /// What is in that port cannot be given, unless the VM gets the other as well.
     package func object(to port: String, _ error: SourceError, unlessWith other: String? = nil) throws {
@@ -117,6 +145,26 @@ package final class FakeSource: DeviceSource {
     package func absence(of port: Devices.Port, in deviceClass: DeviceClass) -> String? { nil }
 }
 
+/// What is scripted, each thing as soon as somebody waits for it.
+private struct FakeEvents: DeviceEvents {
+    let source: FakeSource
+    /// A file can always be read; an empty pipe never while both ends are open.
+    private let always: Descriptor
+    private let never: Descriptor
+
+    init(source: FakeSource) throws {
+        self.source = source
+        always = try Descriptor.open("/dev/null")
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else { throw SourceError(.unreadable, "no pipe") }
+        never = Descriptor(owning: ends[0], keeping: [Descriptor(owning: ends[1])])
+    }
+
+    var descriptor: Int32 { source.isHeardOut ? never.raw : always.raw }
+
+    func take() throws(SourceError) -> Bool { source.hearNext() }
+}
+
 /// A table in memory.
 package final class FakeStore: AssignmentStore {
     private let reading = Mutex(TableReading())
@@ -152,8 +200,13 @@ package final class FakeStore: AssignmentStore {
 package final class Recorder: Reporter {
     private let told = Mutex<[Outcome]>([])
 
+    private let states = Mutex<[String]>([])
+
     package func report(_ outcome: Outcome) { told.withLock { $0.append(outcome) } }
-    package func progress(_ text: String) {}
+    package func progress(_ text: String) { states.withLock { $0.append(text) } }
+
+    /// What the service manager was told, in order.
+    package var progress: [String] { states.withLock { $0 } }
 
     package var outcomes: [Outcome] { told.withLock { $0 } }
     package var kinds: [Outcome.Kind] { outcomes.map(\.kind) }

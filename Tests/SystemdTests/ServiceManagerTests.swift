@@ -21,6 +21,17 @@ struct ServiceManagerTests {
         }
     }
 
+    @Test("A start that takes longer says how much, in microseconds")
+    func extended() async {
+        await #expect(processExitsWith: .success) {
+            try enterPrivateRun()
+            let systemd = try Mailbox(at: "/run/notify")
+            setenv("NOTIFY_SOCKET", "/run/notify", 1)
+            #expect(ServiceManager().extendTimeout(by: .milliseconds(60_500)))
+            #expect(try systemd.take() == Array("EXTEND_TIMEOUT_USEC=60500000".utf8))
+        }
+    }
+
     @Test("Without a service manager nothing is told, and that is no error")
     func nobody() async {
         await #expect(processExitsWith: .success) {

@@ -34,6 +34,13 @@ struct SystemDeviceTests {
         #expect(try DeviceEnumeration(subsystem: "nosuch").devices.isEmpty)
     }
 
+    @Test("Whoever listens to udev and hears nothing has nothing to read, and is not kept waiting")
+    func silence() throws {
+        let monitor = try DeviceMonitor(subsystems: ["no-such-subsystem"])
+        #expect(try !monitor.take())
+        #expect(try readable(among: [monitor.descriptor], until: Deadline(after: .zero)).isEmpty)
+    }
+
     @Test("A question that makes no sense is an error that names it")
     func senseless() {
         #expect(throws: SystemCallError("find", "nonsense", code: EINVAL)) {

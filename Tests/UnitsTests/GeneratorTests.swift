@@ -55,6 +55,21 @@ struct GeneratorTests {
         #expect(!text.contains("Requires="))
     }
 
+    @Test(
+        "A start that may wait long for a device is given the time for it",
+        arguments: [
+            ("timeout=10s", "", nil), ("-", "", nil), ("timeout=5min", "", "390s"),
+            ("-", "[Host]\nDeviceTimeoutSec=2min\n", "210s"),
+            ("timeout=1s", "[Host]\nDeviceTimeoutSec=2min\n", nil),
+            ("timeout=infinity", "", "infinity"),
+        ] as [(String, String, String?)])
+    func startTimeout(options: String, settings: String, expected: String?) throws {
+        let table = "work block dom0:sda required \(options)\nwork block dom0:sdb required timeout=1s\n"
+        let text = try #require(try generate(table, settings: settings).files["qemu@work.service.d/vmdev.conf"])
+        let line = text.split(separator: "\n").first { $0.hasPrefix("TimeoutStartSec=") }
+        #expect(line.map(String.init) == expected.map { "TimeoutStartSec=" + $0 })
+    }
+
     @Test("A wrong row is told, and its VM is hooked all the same, so that it fails by itself")
     func wrongRow() throws {
         let (files, said) = try generate("work block dom0:sda reqired\nmedia block dom0:sdb required\n")

@@ -1,5 +1,5 @@
 /// A span of time as systemd writes it (systemd.time(7)): `10`, `10s`, `1min 30s`, `500ms`, `1.5h`, `infinity`.
-public struct TimeSpan: Hashable, Sendable {
+public struct TimeSpan: Hashable, Sendable, CustomStringConvertible {
     /// How long; `infinity` is about 136 years, more than any deadline counts.
     public let duration: Duration
 
@@ -31,6 +31,16 @@ public struct TimeSpan: Hashable, Sendable {
         }
         guard hasPart else { return nil }
         duration = .microseconds(total)
+    }
+
+    /// The one form in which it is stored: `90s`, `500ms`, `250us`, `infinity`.
+    public var description: String {
+        if self == .infinity { return "infinity" }
+        let (seconds, attoseconds) = duration.components
+        let microseconds = attoseconds / 1_000_000_000_000
+        if microseconds == 0 { return "\(seconds)s" }
+        let total = seconds * 1_000_000 + microseconds
+        return total % 1000 == 0 ? "\(total / 1000)ms" : "\(total)us"
     }
 
     /// Takes a number with its unit off the text.
@@ -94,7 +104,7 @@ private func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte 
 
 extension StringProtocol {
     /// Without spaces and tabs at both ends.
-    var trimmingBlanks: String {
+    package var trimmingBlanks: String {
         let bytes = Array(utf8)
         let tail = bytes.drop(while: isBlank).reversed().drop(while: isBlank)
         return String(decoding: tail.reversed(), as: UTF8.self)

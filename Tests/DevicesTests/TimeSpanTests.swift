@@ -1,4 +1,4 @@
-import Settings
+import Devices
 import Testing
 
 @Suite struct TimeSpanTests {
