@@ -101,9 +101,14 @@ extension Problem {
 
     /// "work: block device dom0:sda1".
     static func subject(_ assignment: Assignment) -> String {
+        "VM \(assignment.target): \(name(assignment))"
+    }
+
+    /// "block device dom0:sda1".
+    static func name(_ assignment: Assignment) -> String {
         let wanted = assignment.device
         let place = wanted.port.map { "\(wanted.source):\($0)" } ?? wanted.description
-        return "VM \(assignment.target): \(wanted.deviceClass) device \(place)"
+        return "\(wanted.deviceClass) device \(place)"
     }
 
     private static func expectation(_ wanted: DeviceReference) -> String {

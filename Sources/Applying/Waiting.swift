@@ -126,12 +126,12 @@ struct Waiting {
                     "\(Problem.subject(assignment)) is not there yet, and is waited for, \(limit(timeout))"))
         }
         guard let first = open.max(by: { $0.timeout < $1.timeout }) else { return }
-        let name = "\(first.assignment.device.deviceClass) device \(first.assignment.device)"
         let others = open.count > 1 ? " and \(open.count - 1) more" : ""
         let left = first.timeout - elapsed
         let time = first.timeout == TimeSpan.infinity.duration ? "" : ", \(spoken(left + .milliseconds(999))) left"
         // This is said again each second, so the rest is for what comes after the wait.
-        applier.reporter.progress("waiting for \(name)\(others)\(time)", needing: .seconds(60))
+        applier.reporter.progress(
+            "waiting for \(Problem.name(first.assignment))\(others)\(time)", needing: .seconds(60))
     }
 
     private func limit(_ timeout: Duration) -> String {
