@@ -4,7 +4,15 @@ DESTDIR ?=
 
 LIBEXEC = $(DESTDIR)$(PREFIX)/lib/vmdev
 EXAMPLES = $(DESTDIR)$(PREFIX)/share/doc/vmdevctl/examples
-RELEASE = .build/release
+BIN = $(DESTDIR)$(PREFIX)/bin
+MAN = $(DESTDIR)$(PREFIX)/share/man
+SYSTEMD = $(DESTDIR)$(PREFIX)/lib/systemd
+BASH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
+FISH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+RELEASE ?= .build/release
+# What vmdevctl is called besides.
+NAMES = qvm-device qvm-block qvm-usb qvm-pci qvm-mic
 
 # These look at locks in their own process: a program that another test starts would hold a copy of them between its fork
 # and its exec, so they run apart.
@@ -12,7 +20,7 @@ LOCKING = ^(Applying|Control)Tests
 # A whole host on an emulated processor: it runs alone, so that the others leave it the time that it needs.
 LAB = ^SystemTests.LabTests
 
-.PHONY: build demo lab test install clean help
+.PHONY: build demo lab test install deb clean help
 
 build: ## build the programs (release)
 	@.ci/packages build
@@ -35,6 +43,7 @@ test: ## format, warnings, unit and system tests (the system tests as root)
 	@.ci/packages test
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
 	CI=true $(SWIFT) build --build-tests
+	$(MAKE) build
 	Tests/System/Guest/make-guest .build/guest >/dev/null
 	Tests/System/Lab/make-lab .build/lab >/dev/null
 	$(SWIFT) test --skip-build --disable-xctest --filter '$(LOCKING)'
@@ -45,20 +54,30 @@ test: ## format, warnings, unit and system tests (the system tests as root)
 # On Qubes OS the qvm- names are taken: there they stay what they are.
 install: ## install into DESTDIR and PREFIX (after make build)
 	@test -x $(RELEASE)/vmdev-apply -a -x $(RELEASE)/vmdevctl -a -x $(RELEASE)/vmdev-generator || { echo "Nothing is built yet: run 'make build' first." >&2; exit 1; }
-	install -d $(LIBEXEC) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(EXAMPLES) $(DESTDIR)/etc/vmdev
+	install -d $(LIBEXEC) $(BIN) $(EXAMPLES) $(DESTDIR)/etc/vmdev $(SYSTEMD)/system-generators $(SYSTEMD)/catalog $(SYSTEMD)/system
+	install -d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -s -m 755 $(RELEASE)/vmdev-apply $(LIBEXEC)/vmdev-apply
-	install -s -m 755 $(RELEASE)/vmdevctl $(DESTDIR)$(PREFIX)/bin/vmdevctl
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system-generators
-	install -s -m 755 $(RELEASE)/vmdev-generator $(DESTDIR)$(PREFIX)/lib/systemd/system-generators/vmdev-generator
-	cd $(DESTDIR)$(PREFIX)/bin && for name in qvm-device qvm-block qvm-usb qvm-pci qvm-mic; do test -e $$name || ln -s vmdevctl $$name; done
+	install -s -m 755 $(RELEASE)/vmdevctl $(BIN)/vmdevctl
+	install -s -m 755 $(RELEASE)/vmdev-generator $(SYSTEMD)/system-generators/vmdev-generator
+	cd $(BIN) && for name in $(NAMES); do test -e $$name || ln -s vmdevctl $$name; done
 	install -m 644 units/tmpfiles.d/vmdev.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/vmdev.conf
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/catalog $(DESTDIR)$(PREFIX)/lib/systemd/system
-	install -m 644 units/vmdev.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/vmdev.catalog
-	install -m 644 units/vmdev@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/vmdev@.service
+	install -m 644 units/vmdev.catalog $(SYSTEMD)/catalog/vmdev.catalog
+	install -m 644 units/vmdev@.service $(SYSTEMD)/system/vmdev@.service
 	install -m 644 units/vmdev.conf units/qemu@.service units/work.conf $(EXAMPLES)
+	for section in 1 5 8; do install -d $(MAN)/man$$section && install -m 644 units/man/*.$$section $(MAN)/man$$section; done
+	cd $(MAN)/man1 && for name in $(NAMES); do test -e $$name.1 || ln -s vmdevctl.1 $$name.1; done
+	install -d $(BASH_COMPLETIONS) $(ZSH_COMPLETIONS) $(FISH_COMPLETIONS)
+	$(BIN)/vmdevctl --generate-completion-script bash | sed '1{/^#!/d}' | cat - units/completions/words.bash >$(BASH_COMPLETIONS)/vmdevctl
+	cd $(BASH_COMPLETIONS) && for name in $(NAMES); do test -e $$name || ln -s vmdevctl $$name; done
+	$(BIN)/vmdevctl --generate-completion-script zsh >$(ZSH_COMPLETIONS)/_vmdevctl
+	$(BIN)/vmdevctl --generate-completion-script fish >$(FISH_COMPLETIONS)/vmdevctl.fish
+
+deb: build ## make a Debian package in .build/deb
+	@.ci/packages deb
+	units/debian/make-deb .build/deb $(RELEASE)
 
 clean: ## remove everything that was built
 	rm -rf .build
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile

@@ -27,7 +27,7 @@ public struct Settings: Sendable {
     public internal(set) var qmpSocket = Settings.standardSocket
 
     /// All settings, by their sections.
-    private static let rules = ["Host": hostRules, "QEMU": qemuRules]
+    static let rules = ["Host": hostRules, "QEMU": qemuRules]
 
     /// The defaults.
     public init() {}

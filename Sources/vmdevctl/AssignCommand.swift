@@ -32,10 +32,11 @@ struct AssignCommand<Tag: ClassTag>: ParsableCommand {
     @Flag(name: .customLong("device"), help: "That device, wherever it is plugged.")
     var byIdentity = false
 
-    @Argument(help: ArgumentHelp("The VM that gets it.", valueName: "vm"))
+    @Argument(help: ArgumentHelp("The VM that gets it.", valueName: "vm"), completion: .vms)
     var target: String
 
-    @Argument(help: ArgumentHelp("The device.", valueName: "source:port[:identity]"))
+    @Argument(
+        help: ArgumentHelp("The device.", valueName: "source:port[:identity]"), completion: .devices(Tag.self))
     var device: String
 
     func validate() throws {
@@ -66,10 +67,12 @@ struct UnassignCommand<Tag: ClassTag>: ParsableCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    @Argument(help: ArgumentHelp("The VM that was to get it.", valueName: "vm"))
+    @Argument(help: ArgumentHelp("The VM that was to get it.", valueName: "vm"), completion: .vms)
     var target: String
 
-    @Argument(help: ArgumentHelp("The device.", valueName: "source:port[:identity]"))
+    @Argument(
+        help: ArgumentHelp("The device.", valueName: "source:port[:identity]"),
+        completion: .devicesOfVM(Tag.self))
     var device: String?
 
     func run() throws {

@@ -22,10 +22,11 @@ struct AttachCommand<Tag: ClassTag>: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Also at every start of the VM: store it as required.")
     var persistent = false
 
-    @Argument(help: ArgumentHelp("The VM that gets it.", valueName: "vm"))
+    @Argument(help: ArgumentHelp("The VM that gets it.", valueName: "vm"), completion: .vms)
     var target: String
 
-    @Argument(help: ArgumentHelp("The device.", valueName: "source:port[:identity]"))
+    @Argument(
+        help: ArgumentHelp("The device.", valueName: "source:port[:identity]"), completion: .devices(Tag.self))
     var device: String
 
     func run() throws {
@@ -53,10 +54,12 @@ struct DetachCommand<Tag: ClassTag>: ParsableCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    @Argument(help: ArgumentHelp("The VM that has it.", valueName: "vm"))
+    @Argument(help: ArgumentHelp("The VM that has it.", valueName: "vm"), completion: .vms)
     var target: String
 
-    @Argument(help: ArgumentHelp("The device.", valueName: "source:port[:identity]"))
+    @Argument(
+        help: ArgumentHelp("The device.", valueName: "source:port[:identity]"),
+        completion: .devicesOfVM(Tag.self))
     var device: String?
 
     func run() throws {

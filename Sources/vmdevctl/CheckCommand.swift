@@ -10,7 +10,7 @@ struct CheckCommand: ParsableCommand {
 
     @OptionGroup var global: GlobalOptions
 
-    @Argument(help: ArgumentHelp("The VM.", valueName: "vm"))
+    @Argument(help: ArgumentHelp("The VM.", valueName: "vm"), completion: .vms)
     var target: String?
 
     func run() throws {

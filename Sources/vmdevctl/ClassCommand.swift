@@ -63,7 +63,8 @@ func vmName(_ text: String) throws -> VMName { try VMName(text) }
 struct AttachOptions: ParsableArguments {
     @Option(
         name: [.customShort("o"), .customLong("option")],
-        help: ArgumentHelp("An option of the class (see above); may be given again.", valueName: "name=value"))
+        help: ArgumentHelp("An option of the class (see above); may be given again.", valueName: "name=value"),
+        completion: .deviceOptions)
     var options: [String] = []
 
     @Flag(help: "The same as -o read-only=yes.")

@@ -5,7 +5,7 @@ import Platform
 
 /// What every command takes.
 struct GlobalOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Where etc, run, sys and dev are.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Where etc, run, sys and dev are.", valueName: "dir"), completion: .directory)
     var root = "/"
 
     @Flag(name: .shortAndLong, help: "Tell more; 'list' shows identities.")

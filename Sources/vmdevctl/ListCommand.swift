@@ -21,13 +21,15 @@ struct ListCommand<Tag: ClassTag>: ParsableCommand {
     @Flag(name: .shortAndLong, help: "All VMs; so it is without any VM name.")
     var all = false
 
-    @Option(parsing: .upToNextOption, help: ArgumentHelp("Not these VMs; with --all.", valueName: "vm"))
+    @Option(
+        parsing: .upToNextOption, help: ArgumentHelp("Not these VMs; with --all.", valueName: "vm"),
+        completion: .vms)
     var exclude: [String] = []
 
     @Flag(name: [.customShort("s"), .long], help: "Show stored assignments too, those of absent devices included.")
     var assignments = false
 
-    @Argument(help: "The VMs.")
+    @Argument(help: "The VMs.", completion: .vms)
     var vms: [String] = []
 
     func validate() throws {
@@ -66,7 +68,8 @@ struct InfoCommand<Tag: ClassTag>: ParsableCommand {
     @OptionGroup var global: GlobalOptions
     @OptionGroup var output: OutputOptions
 
-    @Argument(help: ArgumentHelp("The device.", valueName: "source:port[:identity]"))
+    @Argument(
+        help: ArgumentHelp("The device.", valueName: "source:port[:identity]"), completion: .devices(Tag.self))
     var device: String
 
     func run() throws {

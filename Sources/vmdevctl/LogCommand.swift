@@ -24,7 +24,7 @@ struct LogCommand: ParsableCommand {
     @Option(name: [.customShort("n"), .customLong("lines")], help: "At most so many, the newest.")
     var count = 20
 
-    @Argument(help: ArgumentHelp("The VM.", valueName: "vm"))
+    @Argument(help: ArgumentHelp("The VM.", valueName: "vm"), completion: .vms)
     var target: String?
 
     func validate() throws {

@@ -15,6 +15,9 @@ enum Requirement {
         inPath(name) ? nil : "needs \(name) (apt-get install \(package))"
     }
 
+    static let releaseBuild: String? =
+        access(packageFolder + "/.build/release/vmdevctl", X_OK) == 0 ? nil : "needs the release build (make build)"
+
     static let isCI = ProcessInfo.processInfo.environment["CI"] == "true"
 
     private static func inPath(_ name: String) -> Bool {
