@@ -170,8 +170,9 @@ struct Attaching {
             try custodian.entrust(entry.locks, of: entry.item.record)
             try vm.attach(entry.request)
         } catch {
-            // The cause is what counts; what cannot be dropped now goes with the VM.
-            try? custodian.drop(entry.item.record)
+            // A VM that gave no answer may have the device, or get it yet: the next run takes it away first. Else the cause
+            // is what counts; what cannot be dropped now goes with the VM.
+            if error.kind != .unreachable { try? custodian.drop(entry.item.record) }
             throw error
         }
     }

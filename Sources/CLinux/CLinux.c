@@ -6,8 +6,10 @@
 #include <linux/fs.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -173,6 +175,44 @@ int vmdev_start_program(const char *program, const char *argument, int *pid) {
     posix_spawn_file_actions_destroy(&actions);
     *pid = child;
     return -code;
+}
+
+static char **vmdev_texts(const char *bytes, size_t count) {
+    char **texts = calloc(count + 1, sizeof *texts);
+    for (size_t index = 0; texts != NULL && index < count; index++) {
+        texts[index] = (char *)bytes;
+        bytes += strlen(bytes) + 1;
+    }
+    return texts;
+}
+
+int vmdev_start_command(const char *program, const char *arguments, size_t count, const char *environment, size_t variables,
+    int input, int output, int error, int *pid) {
+    char **argv = vmdev_texts(arguments, count), **envp = vmdev_texts(environment, variables);
+    posix_spawn_file_actions_t actions;
+    int code = argv == NULL || envp == NULL ? ENOMEM : posix_spawn_file_actions_init(&actions);
+    if (code == 0) {
+        int ends[] = {input, output, error};
+        for (int fd = 0; fd < 3 && code == 0; fd++) code = posix_spawn_file_actions_adddup2(&actions, ends[fd], fd);
+        pid_t child = 0;
+        if (code == 0) code = posix_spawn(&child, program, &actions, NULL, argv, envp);
+        posix_spawn_file_actions_destroy(&actions);
+        *pid = child;
+    }
+    free(argv);
+    free(envp);
+    return -code;
+}
+
+int vmdev_memory_file(const char *name, size_t limit) {
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) return -errno;
+    if (limit > 0 && (ftruncate(fd, (off_t)limit) != 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) != 0)) {
+        int code = errno;
+        close(fd);
+        return -code;
+    }
+    return fd;
 }
 
 int vmdev_reap(int pid, int *status) {

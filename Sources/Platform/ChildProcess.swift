@@ -42,7 +42,7 @@ public struct ChildProcess: ~Copyable {
         return try ChildProcess(pid)
     }
 
-    private init(_ pid: Int32) throws(SystemCallError) {
+    init(_ pid: Int32) throws(SystemCallError) {
         guard let process = ProcessHandle(pid: pid) else {
             throw SystemCallError("watch", "process \(pid)", code: vmdev_pidfd_open(pid))
         }

@@ -15,6 +15,15 @@ extension Trait where Self == ConditionTrait {
     }
 }
 
+extension Trait where Self == ConditionTrait {
+    /// A real libvirtd, which the tests start themselves; likewise.
+    static var needsLibvirt: Self {
+        .enabled(
+            if: inCI || getuid() == 0 && isInstalled("libvirtd") && isInstalled("virsh"),
+            "needs root, libvirtd (libvirt-daemon) and virsh (libvirt-clients)")
+    }
+}
+
 private var inCI: Bool { ProcessInfo.processInfo.environment["CI"] != nil }
 
 private func isInstalled(_ program: String) -> Bool {
