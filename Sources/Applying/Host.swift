@@ -18,6 +18,8 @@ public struct Host: Sendable {
     public let sources: [any DeviceSource]
     /// What runs the VMs.
     public let hypervisor: any Hypervisor
+    /// How long it may take for an answer.
+    public let timeout: Duration
 
     /// Chooses the parts.
     public init(root: Root, settings: Settings) {
@@ -25,9 +27,17 @@ public struct Host: Sendable {
         self.settings = settings
         store = AssignmentTable(root: root)
         sources = [HostSource(root: root)]
-        switch settings.hypervisor {
-        case .auto, .qemu:
+        // Only a socket is looked for, and nobody asked: libvirt's own hook ends up here, and libvirt waits for it.
+        let isLibvirt =
+            settings.hypervisor == .libvirt || settings.hypervisor == .auto && Libvirt.isPresent(root: root)
+        if isLibvirt {
+            hypervisor = Libvirt(
+                root: root, connection: Libvirt.Connection(rawValue: settings.libvirtURI) ?? .system,
+                timeout: settings.libvirtTimeout)
+            timeout = settings.libvirtTimeout
+        } else {
             hypervisor = QEMU(root: root, socket: settings.qmpSocket, timeout: settings.qmpTimeout)
+            timeout = settings.qmpTimeout
         }
     }
 }
@@ -37,7 +47,7 @@ extension Applier {
     public init(_ host: Host, reporter: any Reporter) {
         self.init(
             store: host.store, sources: host.sources, hypervisor: host.hypervisor, root: host.root,
-            reporter: reporter, timeout: host.settings.qmpTimeout, standardWait: { deviceTimeout(on: host) })
+            reporter: reporter, timeout: host.timeout, standardWait: { deviceTimeout(on: host) })
     }
 }
 

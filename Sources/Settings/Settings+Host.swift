@@ -16,10 +16,13 @@ extension Settings {
             key: "VMUnit",
             expectation: "a unit's name with %i (the name of the VM) in it, such as qemu@%i.service"
         ) { settings, value in
-            guard let pattern = value.isEmpty ? standardUnit : try? VMNamePattern(value),
-                pattern.after.hasSuffix(".service"), isUnitName(pattern)
+            if value.isEmpty {
+                settings.chosenUnit = nil
+                return true
+            }
+            guard let pattern = try? VMNamePattern(value), pattern.after.hasSuffix(".service"), isUnitName(pattern)
             else { return false }
-            settings.vmUnit = pattern
+            settings.chosenUnit = pattern
             return true
         },
         SettingRule(key: "DeviceTimeoutSec", expectation: TimeSpan.expectation + ", or nothing") {

@@ -9,17 +9,27 @@ public struct Settings: Sendable {
         case auto
         /// QEMU, by its monitor.
         case qemu
+        /// libvirt.
+        case libvirt
     }
 
     /// `[Host] Hypervisor=`.
     public internal(set) var hypervisor = Hypervisor.auto
-    /// `[Host] VMUnit=`: the name of the unit that starts a VM.
-    public internal(set) var vmUnit = Settings.standardUnit
+    /// `[Host] VMUnit=`: the name of the unit that starts a VM; by default one of the units that come with us.
+    public var vmUnit: VMNamePattern {
+        chosenUnit ?? (hypervisor == .libvirt ? Settings.libvirtUnit : Settings.standardUnit)
+    }
+    /// The value of `VMUnit=`, if there is one.
+    var chosenUnit: VMNamePattern?
     /// `[Host] DeviceTimeoutSec=`: how long a start waits for a device that is late; nil when it depends on whether the host
     /// itself is still booting.
     public internal(set) var deviceTimeout: Duration?
     /// `[QEMU] QMPTimeoutSec=`: how long to wait for the monitor of a VM; more than 0.
     public internal(set) var qmpTimeout = Settings.standardTimeout
+    /// `[Libvirt] URI=`: whose libvirt it is, "qemu:///system" or "qemu:///session".
+    public internal(set) var libvirtURI = Settings.standardURI
+    /// `[Libvirt] TimeoutSec=`: how long libvirt may take for each answer; more than 0.
+    public internal(set) var libvirtTimeout = Settings.standardLibvirtTimeout
     /// What was not understood and passed over: unknown sections and keys.
     public private(set) var warnings: [SettingsProblem] = []
 
@@ -27,7 +37,7 @@ public struct Settings: Sendable {
     public internal(set) var qmpSocket = Settings.standardSocket
 
     /// All settings, by their sections.
-    static let rules = ["Host": hostRules, "QEMU": qemuRules]
+    static let rules = ["Host": hostRules, "QEMU": qemuRules, "Libvirt": libvirtRules]
 
     /// The defaults.
     public init() {}

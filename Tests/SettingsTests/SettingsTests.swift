@@ -45,6 +45,31 @@ import Testing
     }
 
     @Test(
+        "libvirt's VMs have a unit of their own, unless another is named",
+        arguments: [
+            ("[Host]\nHypervisor=libvirt\n", "libvirt-vm@work.service qemu:///system 30.0 seconds"),
+            ("[Host]\nVMUnit=vm-%i.service\nHypervisor=libvirt\n", "vm-work.service qemu:///system 30.0 seconds"),
+            ("[Libvirt]\nURI=qemu:///session\nTimeoutSec=1min\n", "qemu@work.service qemu:///session 60.0 seconds"),
+            ("[Libvirt]\nURI=qemu:///session\nURI=\n", "qemu@work.service qemu:///system 30.0 seconds"),
+        ])
+    func libvirt(text: String, expected: String) throws {
+        let host = try Host(text)
+        let settings = try Settings(root: host.root)
+        #expect(
+            try "\(settings.vmUnit.text(for: VMName("work"))) \(settings.libvirtURI) \(settings.libvirtTimeout)"
+                == expected)
+    }
+
+    @Test(
+        "Another host's libvirt is refused, with what may be written",
+        arguments: ["qemu+ssh://host/system", "xen:///system", "qemu:///", "qemu:///system?socket=/x"])
+    func otherURI(uri: String) throws {
+        let host = try Host("[Libvirt]\nURI=\(uri)\n")
+        let error = #expect(throws: SettingsError.self) { try Settings(root: host.root) }
+        #expect(error?.description.contains("expected qemu:///system or qemu:///session") == true)
+    }
+
+    @Test(
         "How long devices are waited for is a time span, and nothing leaves it to the host",
         arguments: [
             ("DeviceTimeoutSec=1min 30s", Duration.seconds(90)), ("DeviceTimeoutSec=0", .zero),
