@@ -2,7 +2,8 @@
 enum FieldEscapes {
     /// Decodes every backslash with three octal digits; answers nil when a backslash stands otherwise, or for more than
     /// a byte.
-    static func decoded(_ field: some Collection<UInt8>) -> [UInt8]? {
+    static func decoded(_ field: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        guard field.contains(backslash) else { return field }
         var result: [UInt8] = []
         result.reserveCapacity(field.count)
         var rest = field[...]
@@ -19,7 +20,7 @@ enum FieldEscapes {
             guard let decoded = UInt8(exactly: value) else { return nil }
             result.append(decoded)
         }
-        return result
+        return result[...]
     }
 
     /// Escapes what would end a field, begin a comment or an escape, or not be seen, and each byte of `also`.

@@ -10,6 +10,8 @@ struct RowCollector {
     init(file: String, matcher: RowMatcher?) {
         self.file = file
         self.matcher = matcher
+        // Of a table that is read as a whole, most has more than a few.
+        if matcher == nil { lines.reserveCapacity(1024) }
     }
 
     /// Takes a line, which is at `line.content` of `buffer`.

@@ -57,11 +57,14 @@ public struct Port: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// Qubes's database writes `2-1_4` for `2-1.4`. Buses and ports count from 1 and the kernel writes no leading zeros,
     /// so that another spelling would never be found.
     private static func canonicalUSB(_ text: String) -> String? {
-        let halves = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard halves.count == 2, let bus = halves.first, let path = halves.last, isCount(bus) else { return nil }
-        let steps = path.split(omittingEmptySubsequences: false) { $0 == "." || $0 == "_" }
-        guard !steps.isEmpty, steps.count <= 7, steps.allSatisfy(isCount) else { return nil }
-        return "\(bus)-\(steps.joined(separator: "."))"
+        guard let dash = text.utf8.firstIndex(of: UInt8(ascii: "-")), isCount(text[..<dash]) else { return nil }
+        let path = text[text.utf8.index(after: dash)...]
+        let steps = path.utf8.split(omittingEmptySubsequences: false) {
+            $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_")
+        }
+        guard steps.count <= 7, steps.allSatisfy({ isCount(Substring($0)) }) else { return nil }
+        guard path.utf8.contains(UInt8(ascii: "_")) else { return text }
+        return "\(text[..<dash])-\(steps.map { String(Substring($0)) }.joined(separator: "."))"
     }
 
     /// `0000:00:1f.2`, `00:1f.2` and `0000_00_1f.2` are `00_1f.2`; a segment other than 0 stays. Segments made up by a
@@ -86,7 +89,9 @@ public struct Port: Hashable, Sendable, Comparable, CustomStringConvertible {
         return segment == "0000" ? short : "\(segment)_\(short)"
     }
 
-    private static func isCount(_ text: some StringProtocol) -> Bool { isNumber(text) && !text.hasPrefix("0") }
+    private static func isCount(_ text: Substring) -> Bool {
+        isNumber(text) && text.utf8.first != UInt8(ascii: "0")
+    }
 
     private static func isNumber(_ text: some StringProtocol) -> Bool {
         !text.isEmpty && text.utf8.count <= 3 && text.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }

@@ -2,6 +2,9 @@
 /// sequences, line breaks and the marks that reorder text (Unicode bidi) become "?", and what is longer than `limit`
 /// characters is cut with "…".
 public func printable(_ text: some StringProtocol, limit: Int = 256) -> String {
+    // Nearly all of it is plain ASCII, and a table of a thousand rows has many.
+    let bytes = text.utf8
+    if bytes.count <= limit, bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return String(text) }
     var result = String.UnicodeScalarView()
     var count = 0
     for scalar in text.unicodeScalars {

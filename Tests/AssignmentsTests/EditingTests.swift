@@ -223,7 +223,7 @@ import Testing
             var text = String.UnicodeScalarView()
             for _ in 0..<length { text.append(alphabet.randomElement(using: &random) ?? "a") }
             let encoded = FieldEscapes.encoded(String(text), also: [UInt8(ascii: ",")])
-            #expect(FieldEscapes.decoded(encoded) == Array(String(text).utf8))
+            #expect(FieldEscapes.decoded(encoded[...]).map(Array.init) == Array(String(text).utf8))
             #expect(!encoded.contains { $0 <= 0x20 || $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "#") })
         }
     }
