@@ -124,7 +124,9 @@ struct Start {
             applier.reporter.report(
                 Outcome(
                     .startRefused, target: target,
-                    "VM \(target): was not started, because of the above; it has not run without its devices"))
+                    state == .notStarted
+                        ? "VM \(target): was not started, because of the above; it has not run without its devices"
+                        : "VM \(target): was ended as it started, because of the above"))
         } catch {
             for entry in attached.reversed() { try? attaching.detach(entry.item.record) }
             applier.reporter.report(

@@ -14,29 +14,7 @@ private final class Boot {
         try table.write(toFile: folder + "/assignments", atomically: true, encoding: .utf8)
         try disk.port.write(toFile: folder + "/port", atomically: true, encoding: .utf8)
 
-        let here = packageFolder + "/Tests/System/Container"
-        let root = try Child(here + "/make-container", [packageFolder + "/.build/container"])
-            .finish(within: .seconds(600))
-        guard root.status == 0 else { throw Failure("there is no container: \(root)") }
-        // The programs are from the debug build, so they need the toolchain's libraries.
-        let libraries = try loadedLibraryFolder("libswiftCore.so")
-        let outcome = try Child(
-            "systemd-nspawn",
-            [
-                "--quiet", "--register=no", "--keep-unit", "--volatile=overlay", "--console=pipe",
-                "--directory=" + root.output.trimmingCharacters(in: .newlines),
-                "--bind=\(folder):/result", "--bind=\(disk.path)", "--bind-ro=\(packageFolder)/units:/units",
-                "--bind-ro=\(program("vmdev-apply")):/usr/lib/vmdev/vmdev-apply", "--bind-ro=\(libraries)",
-                "--bind-ro=\(program("vmdev-generator")):/usr/lib/vmdev/vmdev-generator",
-                "--bind-ro=\(program("vmdevctl")):/usr/bin/vmdevctl",
-                "--bind-ro=\(here)/story:/story",
-                "--bind-ro=\(here)/story.service:/etc/systemd/system/story.service",
-                "--boot", "systemd.unit=story.service",
-            ]
-        ).finish(within: .seconds(180))
-        guard access("end") else {
-            throw Failure("the container did not come to its end: \(outcome)\(read("log"))")
-        }
+        try bootContainer(sharing: folder, disk: disk, story: "story")
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
@@ -52,17 +30,6 @@ private final class Boot {
             return entry?["MESSAGE"]?.contains(text) == true ? entry : nil
         }
     }
-
-    private func access(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(folder)/\(name)") }
-}
-
-/// Where a shared library that this process uses lies.
-private func loadedLibraryFolder(_ name: String) throws -> String {
-    let maps = String(decoding: try contents(of: "/proc/self/maps"), as: UTF8.self)
-    guard let line = maps.split(separator: "\n").first(where: { $0.hasSuffix("/" + name) }),
-        let slash = line.firstIndex(of: "/")
-    else { throw Failure("\(name) is not loaded") }
-    return (String(line[slash...]) as NSString).deletingLastPathComponent
 }
 
 @Suite(

@@ -16,11 +16,11 @@ struct UnitFileTests {
         #expect(report.contains("NotifyAcess"))
     }
 
-    @Test("The oneshot by itself is exposed at 2.5 at most")
-    func exposure() throws {
+    @Test("The oneshots by themselves are exposed at 2.5 at most", arguments: ["vmdev@", "vmdev-started@"])
+    func exposure(name: String) throws {
         let outcome = try run(
             "systemd-analyze",
-            ["security", "--offline=yes", "--no-pager", "--threshold=25", packageFolder + "/units/vmdev@.service"])
+            ["security", "--offline=yes", "--no-pager", "--threshold=25", packageFolder + "/units/\(name).service"])
         #expect(outcome.status == 0, "\(outcome.output.suffix(200))\(outcome.errors)")
     }
 
