@@ -20,7 +20,7 @@ LOCKING = ^(Applying|Control)Tests
 # A whole host on an emulated processor: it runs alone, so that the others leave it the time that it needs.
 LAB = ^SystemTests.LabTests
 
-.PHONY: build demo lab test install deb clean help
+.PHONY: build demo lab test install deb crash clean help
 
 build: ## build the programs (release)
 	@.ci/packages build
@@ -50,6 +50,11 @@ test: ## format, warnings, unit and system tests (the system tests as root)
 	$(SWIFT) test --skip-build --disable-xctest --skip '$(LOCKING)' --skip '$(LAB)'
 	$(SWIFT) test --skip-build --disable-xctest --filter '$(LAB)'
 	@echo "make test: all passed"
+
+crash: ## kill the programs at each system call in turn, and have each one fail (as root; a quarter of an hour)
+	@.ci/packages test
+	CI=true $(SWIFT) build --build-tests
+	VMDEV_EXHAUSTIVE=1 $(SWIFT) test --skip-build --disable-xctest --filter CrashTests
 
 # On Qubes OS the qvm- names are taken: there they stay what they are.
 install: ## install into DESTDIR and PREFIX (after make build)

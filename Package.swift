@@ -100,9 +100,12 @@ let package = Package(
                 "Settings", "Systemd", "TestSupport",
             ],
             swiftSettings: testing),
+        .executableTarget(name: "fault", path: "Tests/Faults"),
         .testTarget(
             name: "SystemTests",
-            dependencies: ["Applying", "Platform", "Systemd", "vmdev-apply", "vmdev-generator", "vmdevctl"],
+            dependencies: [
+                "Applying", "Platform", "Systemd", "fault", "vmdev-apply", "vmdev-generator", "vmdevctl",
+            ],
             path: "Tests/System",
             exclude: ["Container", "Demo", "Guest", "Lab/inside", "Lab/lab", "Lab/make-lab", "Lab/scenarios"],
             swiftSettings: testing),

@@ -1,3 +1,4 @@
+import Glibc
 import Platform
 import Units
 
@@ -6,7 +7,11 @@ import Units
 @main
 enum VMDevGenerator {
     static func main() {
-        let arguments = CommandLine.arguments.dropFirst()
+        guard let words = programArguments() else {
+            writeStandardError("vmdev-generator: \(missingArgumentsMessage)\n")
+            exit(1)
+        }
+        let arguments = words.dropFirst()
         guard let folder = arguments.first, folder.hasPrefix("/"), arguments.count == 1 || arguments.count == 3
         else {
             writeStandardError("Usage: vmdev-generator NORMAL-FOLDER [EARLY-FOLDER LATE-FOLDER]\n")

@@ -1,5 +1,7 @@
+import Applying
 import ArgumentParser
 import Control
+import Platform
 
 @main
 struct VMDevCtl: ParsableCommand {
@@ -25,6 +27,10 @@ struct VMDevCtl: ParsableCommand {
         ])
 
     static func main() {
-        main(Invocation(CommandLine.arguments).arguments)
+        guard let words = programArguments() else {
+            writeStandardError("vmdevctl: \(missingArgumentsMessage)\n")
+            exit(withError: ExitCode(Sysexit.refused.rawValue))
+        }
+        main(Invocation(words).arguments)
     }
 }
