@@ -27,6 +27,7 @@ build: ## build the programs (release)
 	$(SWIFT) build -c release --static-swift-stdlib --product vmdev-apply
 	$(SWIFT) build -c release --static-swift-stdlib --product vmdevctl
 	$(SWIFT) build -c release --static-swift-stdlib --product vmdev-generator
+	$(SWIFT) build -c release --static-swift-stdlib --product vmdev-export
 
 demo: ## assign a disk, boot a real VM with it, take the disk away, see the boot refused (as root)
 	@.ci/packages demo
@@ -58,16 +59,17 @@ crash: ## kill the programs at each system call in turn, and have each one fail 
 
 # On Qubes OS the qvm- names are taken: there they stay what they are.
 install: ## install into DESTDIR and PREFIX (after make build)
-	@test -x $(RELEASE)/vmdev-apply -a -x $(RELEASE)/vmdevctl -a -x $(RELEASE)/vmdev-generator || { echo "Nothing is built yet: run 'make build' first." >&2; exit 1; }
+	@test -x $(RELEASE)/vmdev-apply -a -x $(RELEASE)/vmdevctl -a -x $(RELEASE)/vmdev-generator -a -x $(RELEASE)/vmdev-export || { echo "Nothing is built yet: run 'make build' first." >&2; exit 1; }
 	install -d $(LIBEXEC) $(BIN) $(EXAMPLES) $(DESTDIR)/etc/vmdev $(SYSTEMD)/system-generators $(SYSTEMD)/catalog $(SYSTEMD)/system
 	install -d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -s -m 755 $(RELEASE)/vmdev-apply $(LIBEXEC)/vmdev-apply
+	install -s -m 755 $(RELEASE)/vmdev-export $(LIBEXEC)/vmdev-export
 	install -s -m 755 $(RELEASE)/vmdevctl $(BIN)/vmdevctl
 	install -s -m 755 $(RELEASE)/vmdev-generator $(SYSTEMD)/system-generators/vmdev-generator
 	cd $(BIN) && for name in $(NAMES); do test -e $$name || ln -s vmdevctl $$name; done
 	install -m 644 units/tmpfiles.d/vmdev.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/vmdev.conf
 	install -m 644 units/vmdev.catalog $(SYSTEMD)/catalog/vmdev.catalog
-	install -m 644 units/vmdev@.service units/vmdev-started@.service units/libvirt-vm@.service $(SYSTEMD)/system/
+	install -m 644 units/vmdev@.service units/vmdev-export.socket units/vmdev-export@.service units/vmdev-started@.service units/libvirt-vm@.service $(SYSTEMD)/system/
 	install -d $(SYSTEMD)/system/libvirt-vm@.service.d
 	install -m 644 units/vmdev.conf $(SYSTEMD)/system/libvirt-vm@.service.d/vmdev.conf
 	install -m 755 units/libvirt/libvirt-vm units/libvirt/libvirt-hook $(LIBEXEC)/

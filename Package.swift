@@ -18,6 +18,7 @@ let package = Package(
     name: "vmdevctl",
     products: [
         .executable(name: "vmdev-apply", targets: ["vmdev-apply"]),
+        .executable(name: "vmdev-export", targets: ["vmdev-export"]),
         .executable(name: "vmdevctl", targets: ["vmdevctl"]),
         .executable(name: "vmdev-generator", targets: ["vmdev-generator"]),
     ],
@@ -36,11 +37,23 @@ let package = Package(
         .target(
             name: "HostDevices", dependencies: ["CLinux", "Devices", "Platform", "Systemd"],
             swiftSettings: swift),
+        .target(name: "ExportProtocol", dependencies: ["Devices"], swiftSettings: swift),
+        .target(
+            name: "SourceVMs", dependencies: ["Devices", "ExportProtocol", "HostDevices", "Platform"],
+            swiftSettings: swift),
+        .target(
+            name: "Exporting",
+            dependencies: ["Applying", "Devices", "ExportProtocol", "HostDevices", "Hypervisors", "Platform"],
+            swiftSettings: swift),
+        .executableTarget(
+            name: "vmdev-export", dependencies: ["Applying", "Exporting", "Platform", arguments],
+            swiftSettings: swift),
         .target(name: "Hypervisors", dependencies: ["Devices", "Platform"], swiftSettings: swift),
         .target(
             name: "Applying",
             dependencies: [
-                "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings", "Systemd",
+                "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings", "SourceVMs",
+                "Systemd",
             ],
             swiftSettings: swift),
         .target(
@@ -68,6 +81,12 @@ let package = Package(
         .testTarget(
             name: "UnitsTests", dependencies: ["Devices", "Platform", "Units"], swiftSettings: testing),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: testing),
+        .testTarget(
+            name: "ExportProtocolTests", dependencies: ["Devices", "ExportProtocol"], swiftSettings: testing),
+        .testTarget(
+            name: "SourceVMsTests",
+            dependencies: ["Devices", "ExportProtocol", "HostDevices", "Platform", "SourceVMs"],
+            swiftSettings: testing),
         .testTarget(name: "DevicesTests", dependencies: ["Devices"], swiftSettings: testing),
         .testTarget(
             name: "SettingsTests",
@@ -104,7 +123,8 @@ let package = Package(
         .testTarget(
             name: "SystemTests",
             dependencies: [
-                "Applying", "Platform", "Systemd", "fault", "vmdev-apply", "vmdev-generator", "vmdevctl",
+                "Applying", "Platform", "Systemd", "fault", "vmdev-apply", "vmdev-export", "vmdev-generator",
+                "vmdevctl",
             ],
             path: "Tests/System",
             exclude: ["Container", "Demo", "Guest", "Lab/inside", "Lab/lab", "Lab/make-lab", "Lab/scenarios"],

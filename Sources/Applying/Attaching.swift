@@ -49,10 +49,14 @@ struct Attaching {
                 }
                 if isPluggedAnew { try detach(record) }
             }
+            let (renewed, lost) = renew(items, mine.filter { present.contains($0.id) })
             // A device in two ports may have been attached under the name of the other.
             let there = items.compactMap { item in
-                mine.first { $0.isSameDevice(as: item.record) && present.contains($0.id) }.map { (item, $0.id) }
-            }
+                mine.first {
+                    ($0.isSameDevice(as: item.record) || renewed.contains($0)) && present.contains($0.id)
+                        && $0.canonical.key == item.device.canonical.key
+                }.map { (item, $0.id) }
+            }.filter { item, _ in !lost.contains { $0.assignment == item.assignment } }
             let failures = try vm.verify(
                 there.map { item, id in
                     AttachRequest(
@@ -62,7 +66,7 @@ struct Attaching {
             let pairs = zip(there.map(\.0), failures)
             return (
                 pairs.filter { $0.1 == nil }.map(\.0),
-                pairs.compactMap { item, failure in failure.map { Problem($0, item.assignment) } }
+                lost + pairs.compactMap { item, failure in failure.map { Problem($0, item.assignment) } }
             )
         } catch {
             return ([], items.map { Problem(error, $0.assignment) })
@@ -151,13 +155,13 @@ struct Attaching {
         let held: [HeldLock]
         do { held = try locks.take(item.record) } catch { throw Problem(error, assignment, item.device) }
         do {
-            let node = try source.claim(
-                item.device, for: assignment.target, readOnly: item.readOnly, options: assignment.options)
+            let access = try source.access(
+                to: item.device, for: assignment.target, readOnly: item.readOnly, options: assignment.options)
             return Prepared(
                 item: item,
                 request: AttachRequest(
                     device: item.device, options: assignment.options, readOnly: item.readOnly,
-                    backing: node.map { .open($0) } ?? .byName),
+                    backing: AttachRequest.Backing(access)),
                 locks: held, duration: watch.elapsed)
         } catch {
             throw Problem(error, assignment)
@@ -207,5 +211,18 @@ struct Attaching {
 extension Attaching.Attached {
     fileprivate init(_ attached: (entry: Attaching.Prepared, duration: Duration)) {
         self.init(item: attached.entry.item, duration: attached.duration)
+    }
+}
+
+extension AttachRequest.Backing {
+    init(_ access: DeviceAccess) {
+        self =
+            switch access {
+            case .open(let node): .open(node)
+            case .byName: .byName
+            case .networkDisk(let address, let export, let lease):
+                .networkDisk(NetworkDisk(address: address, export: export, lease: lease))
+            case .usbStream(let stream): .usbStream(stream)
+            }
     }
 }

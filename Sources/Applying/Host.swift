@@ -4,6 +4,7 @@ public import HostDevices
 public import Hypervisors
 public import Platform
 public import Settings
+internal import SourceVMs
 internal import Systemd
 
 /// What our programs work with on one host, as its settings say: the one place where the parts are chosen.
@@ -26,7 +27,8 @@ public struct Host: Sendable {
         self.root = root
         self.settings = settings
         store = AssignmentTable(root: root)
-        sources = [HostSource(root: root)]
+        let hypervisor: any Hypervisor
+        let timeout: Duration
         // Only a socket is looked for, and nobody asked: libvirt's own hook ends up here, and libvirt waits for it.
         let isLibvirt =
             settings.hypervisor == .libvirt || settings.hypervisor == .auto && Libvirt.isPresent(root: root)
@@ -39,6 +41,15 @@ public struct Host: Sendable {
             hypervisor = QEMU(root: root, socket: settings.qmpSocket, timeout: settings.qmpTimeout)
             timeout = settings.qmpTimeout
         }
+        self.hypervisor = hypervisor
+        self.timeout = timeout
+        sources =
+            [HostSource(root: root)]
+            + settings.sources.map { source in
+                SourceVM(
+                    name: source.name, address: source.address.below(root.prefix), timeout: timeout,
+                    isRunning: { (try? hypervisor.runningVMs())?.contains(source.name) })
+            }
     }
 }
 

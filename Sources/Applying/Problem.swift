@@ -73,12 +73,19 @@ extension Problem {
             case .forbidden: .permission
             case .gone, .noMedium: .deviceMissing
             case .changed: .deviceReplaced
+            case .inUse(.atSource): .usedBySource
             case .inUse: .usedByHost
             case .readOnlyOnly: .deviceReadOnly
             case .unfit: .deviceUnfit
+            case .notRunning: .sourceNotRunning
+            case .silent: .sourceSilent
+            case .notUnderstood: .notUnderstood
+            case .exported: .exported
             }
-        self.init(
-            reason, assignment, error.message, remedy: error.remedy ?? "", isLate: error.kind == .notYet)
+        // A source VM's own trouble names no device.
+        let isAboutSource = [.notRunning, .silent, .notUnderstood].contains(error.kind)
+        let message = isAboutSource ? "\(Problem.subject(assignment)): \(error.message)" : error.message
+        self.init(reason, assignment, message, remedy: error.remedy ?? "", isLate: error.kind == .notYet)
     }
 
     /// A wrong row.

@@ -52,6 +52,17 @@ extension Problem {
     }
 
     static func usedByHost(_ assignment: Assignment, _ device: Device, _ use: Device.Use) -> Problem {
+        if case .exported(let vm) = use {
+            return Problem(
+                .exported, assignment, "\(subject(assignment)) is exported already to VM \(vm)",
+                remedy: "Stop VM \(vm), or detach the device from it.")
+        }
+        if case .atSource(let what) = use {
+            return Problem(
+                .usedBySource, assignment,
+                "\(subject(assignment)) is in use by VM \(device.source) itself: \(what)",
+                remedy: "End that use in VM \(device.source).")
+        }
         // A use of a part names the part itself.
         let what = if case .part = use { use.description } else { "\(device.name) is \(use)" }
         return Problem(

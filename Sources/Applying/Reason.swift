@@ -16,6 +16,14 @@ public enum Reason: String, Sendable, CaseIterable {
     case sourceUnknown = "source-unknown"
     /// The source cannot say what it exposes.
     case sourceUnreadable = "source-unreadable"
+    /// The source is a VM that does not run.
+    case sourceNotRunning = "source-not-running"
+    /// The source is a VM that runs, and its exporter does not answer.
+    case sourceSilent = "source-silent"
+    /// The source, a VM, uses the device itself.
+    case usedBySource = "used-by-source"
+    /// The source has exported the device to another VM.
+    case exported
     /// The host itself uses the device.
     case usedByHost = "used-by-host"
     /// Another VM has the device, or a part of it.
@@ -57,13 +65,13 @@ public enum Reason: String, Sendable, CaseIterable {
     public var status: Sysexit {
         switch self {
         case .deviceMissing, .deviceMoved, .deviceReplaced, .deviceAmbiguous, .deviceReadOnly, .deviceUnfit,
-            .sourceUnknown, .sourceUnreadable:
+            .sourceUnknown, .sourceUnreadable, .sourceNotRunning:
             .unavailable
-        case .usedByHost, .taken: .taken
+        case .usedByHost, .usedBySource, .exported, .taken: .taken
         case .overlap, .optionUnsupported, .tableWrong: .tableWrong
         case .tableUnreadable, .configuration, .noRoom, .wrongVM: .configuration
         case .refused, .notVerified, .notUnderstood, .notGivenBack: .refused
-        case .notRunning, .unreachable, .wrongState, .busy: .unreachable
+        case .notRunning, .sourceSilent, .unreachable, .wrongState, .busy: .unreachable
         case .permission: .permission
         }
     }

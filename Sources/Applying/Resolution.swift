@@ -21,7 +21,7 @@ public struct Resolution: Sendable {
         /// What the lock file says of it.
         public var record: LockRecord {
             LockRecord(
-                vm: assignment.target, device: device.reference, id: AttachmentID(port: device.port),
+                vm: assignment.target, device: device.reference, id: AttachmentID(of: device),
                 options: assignment.options, canonical: device.canonical,
                 sequence: device.sequence)
         }
@@ -80,7 +80,10 @@ public struct Resolution: Sendable {
     /// What stands in the way of a device that is there.
     private static func refuse(_ item: Item, locks: LockFolder) throws(Problem) {
         let (assignment, device) = (item.assignment, item.device)
-        if let use = device.uses.first { throw .usedByHost(assignment, device, use) }
+        // What is exported to this very VM is there already, or has to be exported anew.
+        if let use = device.uses.first(where: { $0 != .exported(assignment.target) }) {
+            throw .usedByHost(assignment, device, use)
+        }
         if device.block?.isReadOnly == true, assignment.options.readOnly == false {
             throw .readOnly(assignment, device)
         }

@@ -8,6 +8,13 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/un.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -15,6 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <linux/vm_sockets.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -213,6 +221,166 @@ int vmdev_memory_file(const char *name, size_t limit) {
         return -code;
     }
     return fd;
+}
+
+int vmdev_start_server(char *const *arguments, int socket, int device, int *pid) {
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child < 0) return -errno;
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) _exit(1);
+        // First out of the way of the numbers that they get.
+        int high_socket = socket < 0 ? -1 : fcntl(socket, F_DUPFD, 10);
+        int high_device = fcntl(device, F_DUPFD, 10);
+        int null = open("/dev/null", O_RDWR);
+        if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) _exit(126);
+        if (socket >= 0 && (high_socket < 0 || dup2(high_socket, 3) < 0)) _exit(126);
+        if (high_device < 0 || dup2(high_device, 4) < 0) _exit(126);
+        if (socket < 0) close(3);
+        close_range(5, ~0U, 0);
+        clearenv();
+        setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+        if (socket >= 0) {
+            char number[16];
+            snprintf(number, sizeof number, "%d", (int)getpid());
+            setenv("LISTEN_PID", number, 1);
+            setenv("LISTEN_FDS", "1", 1);
+        }
+        execvp(arguments[0], arguments);
+        _exit(127);
+    }
+    *pid = child;
+    return 0;
+}
+
+// Connects without waiting in connect(2), and waits in poll(2) as long as allowed.
+static int connected(int fd, const struct sockaddr *address, socklen_t size, int milliseconds) {
+    int code = connect(fd, address, size) == 0 ? 0 : errno;
+    if (code == EINPROGRESS || code == EINTR) {
+        struct pollfd entry = {.fd = fd, .events = POLLOUT};
+        int ready;
+        do ready = poll(&entry, 1, milliseconds);
+        while (ready < 0 && errno == EINTR);
+        socklen_t length = sizeof code;
+        if (ready == 0) code = ETIMEDOUT;
+        else if (ready < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &length) < 0) code = errno;
+    }
+    if (code == 0 && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) < 0) code = errno;
+    if (code == 0) return fd;
+    close(fd);
+    return -code;
+}
+
+int vmdev_connect_vsock(uint32_t cid, uint32_t port, int milliseconds) {
+    int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -errno;
+    struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port};
+    return connected(fd, (struct sockaddr *)&address, sizeof address, milliseconds);
+}
+
+int vmdev_connect_tcp(const char *host, uint16_t port, int milliseconds) {
+    char service[8];
+    snprintf(service, sizeof service, "%u", port);
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    if (getaddrinfo(host, service, &hints, &found) != 0 || found == NULL) return -EINVAL;
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int result = fd < 0 ? -errno : connected(fd, found->ai_addr, found->ai_addrlen, milliseconds);
+    freeaddrinfo(found);
+    return result;
+}
+
+union any_address {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct sockaddr_vm vm;
+    struct sockaddr_un un;
+};
+
+static int listening(const union any_address *address, socklen_t size) {
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    int yes = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    int code = bind(fd, &address->any, size) < 0 || listen(fd, 4) < 0 ? errno : 0;
+    if (code == 0) return fd;
+    close(fd);
+    return -code;
+}
+
+int vmdev_listen_beside(int given, unsigned channel) {
+    union any_address address;
+    memset(&address, 0, sizeof address);
+    socklen_t size = sizeof address;
+    if (getsockname(given, &address.any, &size) < 0) return -errno;
+    switch (address.any.sa_family) {
+    case AF_INET: address.in.sin_port = htons(ntohs(address.in.sin_port) + channel); break;
+    case AF_INET6: address.in6.sin6_port = htons(ntohs(address.in6.sin6_port) + channel); break;
+    case AF_VSOCK: address.vm.svm_port += channel; break;
+    case AF_UNIX: {
+        address.un.sun_path[sizeof address.un.sun_path - 1] = 0;
+        size_t length = strlen(address.un.sun_path);
+        // A socket without a path, such as one of a pair, has no place beside it.
+        if (address.un.sun_path[0] != '/') return -EAFNOSUPPORT;
+        int added = snprintf(
+            address.un.sun_path + length, sizeof address.un.sun_path - length, ".%u", channel);
+        if (added < 0 || (size_t)added >= sizeof address.un.sun_path - length) return -ENAMETOOLONG;
+        size = sizeof address.un;
+        break;
+    }
+    default: return -EAFNOSUPPORT;
+    }
+    int result = listening(&address, size);
+    if (result != -EADDRINUSE || address.any.sa_family != AF_UNIX) return result;
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0) return -errno;
+    int refused = connect(probe, &address.any, size) < 0 && errno == ECONNREFUSED;
+    close(probe);
+    if (!refused || unlink(address.un.sun_path) < 0) return result;
+    return listening(&address, size);
+}
+
+int vmdev_listen_locally(uint16_t *port) {
+    union any_address address;
+    memset(&address, 0, sizeof address);
+    address.in.sin_family = AF_INET;
+    address.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = listening(&address, sizeof address.in);
+    if (fd < 0) return fd;
+    socklen_t size = sizeof address;
+    if (getsockname(fd, &address.any, &size) < 0) {
+        int code = errno;
+        close(fd);
+        return -code;
+    }
+    *port = ntohs(address.in.sin_port);
+    return fd;
+}
+
+int vmdev_unlink_listener(int listener) {
+    union any_address address;
+    memset(&address, 0, sizeof address);
+    socklen_t size = sizeof address;
+    if (getsockname(listener, &address.any, &size) < 0) return -errno;
+    if (address.any.sa_family != AF_UNIX) return 0;
+    return unlink(address.un.sun_path) < 0 ? -errno : 0;
+}
+
+int vmdev_accept(int listener) {
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int vmdev_keep_alive(int fd) {
+    int on = 1, idle = 20, interval = 10, count = 4, limit = 60000;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle) < 0)
+        return errno == EOPNOTSUPP || errno == ENOPROTOOPT || errno == ENOTSOCK ? 0 : -errno;
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
+    return setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) < 0 ? -errno : 0;
 }
 
 int vmdev_reap(int pid, int *status) {

@@ -30,6 +30,11 @@ public struct Controller: Sendable {
         var survey = Survey(deviceClass: deviceClass)
         for source in sources {
             do { survey.devices += try source.devices(of: deviceClass) } catch {
+                guard source.name.isHost else {
+                    // What one VM does not tell is no reason to say nothing of the others.
+                    survey.warnings.append(error.description)
+                    continue
+                }
                 throw Failure(error.message, remedy: error.remedy, status: .unavailable)
             }
         }

@@ -11,7 +11,9 @@ func facts(_ row: Survey.Row) -> [(String, String)] {
         facts.append(("identity", identity.description))
     }
     if let device = row.device { facts += details(of: device) }
-    for use in row.device?.uses ?? [] { facts.append(("used by the host", use.description)) }
+    for use in row.device?.uses ?? [] {
+        facts.append((use.isHosts ? "used by the host" : "used by its source", use.description))
+    }
     for caution in row.device?.cautions ?? [] { facts.append(("caution", caution)) }
     for record in row.attachments {
         facts.append(("attached to", record.vm.description + suffix(record.options)))
@@ -50,4 +52,13 @@ private func yes(_ value: Bool) -> String { value ? "yes" : "no" }
 
 private func suffix(_ options: DeviceOptions) -> String {
     options.entries.isEmpty ? "" : ", \(options.summary)"
+}
+
+extension Device.Use {
+    fileprivate var isHosts: Bool {
+        switch self {
+        case .atSource, .exported: false
+        default: true
+        }
+    }
 }

@@ -37,7 +37,9 @@ public struct Survey: Sendable {
                 let options = record.options.summary
                 return options.isEmpty ? "\(record.vm) (attached)" : "\(record.vm) (attached: \(options))"
             }
-            if attachments.isEmpty, let use = device?.uses.first { users.append("dom0 (\(use))") }
+            if attachments.isEmpty, let device, let use = device.uses.first {
+                users.append("\(device.source) (\(use))")
+            }
             if withAssignments {
                 users += assignments.map { assignment in
                     let options = assignment.options.summary

@@ -160,6 +160,10 @@ public struct Device: Hashable, Sendable {
         case busy
         /// Something that the host cannot be without, as half a sentence: "the way to the default gateway".
         case essential(String)
+        /// The source, a VM, uses it; in its own words, as half a sentence.
+        case atSource(String)
+        /// The source has exported it to that VM.
+        case exported(VMName)
 
         /// "mounted on /srv".
         public var description: String {
@@ -169,7 +173,8 @@ public struct Device: Hashable, Sendable {
             case .holder(let name): "part of \(printable(name))"
             case .part(let port, let use): "\(port) is \(use)"
             case .busy: "in use by the host's kernel"
-            case .essential(let what): printable(what)
+            case .essential(let what), .atSource(let what): printable(what)
+            case .exported(let vm): "exported to VM \(vm)"
             }
         }
     }

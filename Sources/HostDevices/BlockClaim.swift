@@ -133,6 +133,8 @@ extension Device.Use {
         case .swap: "Stop swapping to it (swapoff \(node))."
         case .holder(let name): "Stop \(name) first."
         case .part(let port, let use): use.remedy(for: "/dev/\(port)")
+        case .atSource: "End that use in the source VM."
+        case .exported(let vm): "Stop VM \(vm), or detach the device from it."
         case .essential: "Leave it to the host, or give the host another one first."
         case .busy: "Find out who has it open (fuser -v \(node)) and stop that."
         }

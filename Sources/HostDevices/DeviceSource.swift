@@ -24,6 +24,10 @@ public protocol DeviceSource: Sendable {
     func claim(_ device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions) throws(SourceError)
         -> Descriptor?
 
+    /// The same, however the VM gets at it; by default by the node that `claim` opened.
+    func access(to device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions) throws(SourceError)
+        -> DeviceAccess
+
     /// Gives the host back what `claim` changed for that VM, once the VM has the device no more: its driver. A device
     /// that was not changed is no error.
     func giveBack(_ port: Port, of deviceClass: DeviceClass, from vm: VMName) throws(SourceError)
@@ -57,6 +61,13 @@ extension DeviceSource {
     /// None.
     public func objection(to device: Device, options: DeviceOptions, together: [Device]) -> SourceError? { nil }
 
+    /// What `claim` opened, or the name.
+    public func access(
+        to device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions
+    ) throws(SourceError) -> DeviceAccess {
+        try claim(device, for: vm, readOnly: readOnly, options: options).map { .open($0) } ?? .byName
+    }
+
     /// One after the other.
     public func candidates(for references: [DeviceReference]) throws(SourceError) -> [[Device]] {
         var found: [[Device]] = []
@@ -87,6 +98,14 @@ public struct SourceError: Error, Equatable, Sendable, CustomStringConvertible {
         case noMedium
         /// This host cannot give it to a VM as things are.
         case unfit
+        /// The source is a VM that does not run.
+        case notRunning
+        /// The source is a VM that runs, and nobody in it answers.
+        case silent
+        /// The source's answer was not understood.
+        case notUnderstood
+        /// The source has given it to another VM.
+        case exported
     }
 
     /// The kind.

@@ -12,6 +12,18 @@ public struct AttachmentID: Hashable, Sendable, Comparable, CustomStringConverti
     /// The name for a device in that port.
     public init(port: Port) { description = AttachmentID.prefix + port.description }
 
+    /// The name for a device: that of its port on this host; on another VM with a number for class, VM and port, since two
+    /// sources may have the same ports.
+    public init(of device: Device) {
+        self.init(port: device.port)
+        guard !device.source.isHost else { return }
+        let number = fingerprint(of: "\(device.source) \(device.deviceClass) \(device.port)")
+        let digits = String(UInt32(truncatingIfNeeded: number ^ number >> 32), radix: 16)
+        self.init(unchecked: "\(AttachmentID.prefix)\(device.port.description.prefix(16))-\(digits)")
+    }
+
+    private init(unchecked text: String) { description = text }
+
     /// Reads back a name that a VM told; nil for one that is not ours.
     public init?(_ text: String) {
         guard text.hasPrefix(AttachmentID.prefix), text.utf8.count <= 31 else { return nil }
@@ -20,6 +32,23 @@ public struct AttachmentID: Hashable, Sendable, Comparable, CustomStringConverti
 
     /// By character.
     public static func < (left: AttachmentID, right: AttachmentID) -> Bool { left.description < right.description }
+}
+
+/// A disk that another VM exports over NBD.
+public struct NetworkDisk: Sendable {
+    /// Where; a path as it is on this machine.
+    public let address: SourceAddress
+    /// Under which name.
+    public let export: String
+    /// A connection that keeps it exported as long as it is open anywhere.
+    public let lease: Descriptor
+
+    /// Describes a disk.
+    public init(address: SourceAddress, export: String, lease: Descriptor) {
+        self.address = address
+        self.export = export
+        self.lease = lease
+    }
 }
 
 /// What is to be attached, and how.
@@ -41,6 +70,10 @@ public struct AttachRequest: Sendable {
         case open(Descriptor)
         /// By what `device` says: a PCI function that we bound for the VM, a capture device.
         case byName
+        /// A disk that another VM exports over NBD.
+        case networkDisk(NetworkDisk)
+        /// A connection over which another VM exports a USB device by usbredir.
+        case usbStream(Descriptor)
         /// Nothing more is needed: the VM has it, and it is only to be verified.
         case alreadyThere
     }
@@ -53,6 +86,6 @@ public struct AttachRequest: Sendable {
         self.options = options
         self.readOnly = readOnly
         self.backing = backing
-        self.id = id ?? AttachmentID(port: device.port)
+        self.id = id ?? AttachmentID(of: device)
     }
 }

@@ -2,7 +2,8 @@ internal import Glibc
 
 /// Tells when something changes in a folder, or is closed (inotify(7)), so that nobody has to look again and again.
 public struct FolderWatch: Sendable {
-    private let descriptor: Descriptor
+    /// Readable after a change.
+    public let descriptor: Descriptor
 
     /// Watches for files that appear, are renamed, or are closed after writing.
     public init(_ folder: String) throws(SystemCallError) {
@@ -15,7 +16,7 @@ public struct FolderWatch: Sendable {
         try self.init(files, events: 0x8 | 0x10)  // IN_CLOSE_WRITE | IN_CLOSE_NOWRITE
     }
 
-    private init(_ paths: [String], events: UInt32) throws(SystemCallError) {
+    init(_ paths: [String], events: UInt32) throws(SystemCallError) {
         let raw = inotify_init1(0o2_000_000 | 0o4_000)  // IN_CLOEXEC | IN_NONBLOCK
         guard raw >= 0 else { throw SystemCallError("inotify", paths.first ?? "", code: errno) }
         descriptor = Descriptor(owning: raw)
@@ -34,5 +35,12 @@ public struct FolderWatch: Sendable {
         guard try descriptor.wait(.readable, until: deadline) else { return false }
         _ = try descriptor.read(upTo: 65_536)
         return true
+    }
+}
+
+extension FolderWatch {
+    /// Watches for files that go from a folder.
+    public init(removalsFrom folder: String) throws(SystemCallError) {
+        try self.init([folder], events: 0x200 | 0x40)  // IN_DELETE | IN_MOVED_FROM
     }
 }

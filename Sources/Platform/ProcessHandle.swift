@@ -4,7 +4,7 @@ internal import CLinux
 public struct ProcessHandle: Sendable {
     /// Its number.
     public let pid: Int32
-    private let descriptor: Descriptor
+    let descriptor: Descriptor
 
     /// Gets hold of a process that is there now; nil for one that is not, or is not ours to see.
     public init?(pid: Int32) {

@@ -18,3 +18,16 @@ private func write(_ text: String, to descriptor: Int32) {
         rest = rest.dropFirst(count)
     }
 }
+
+extension Descriptor {
+    /// A copy of standard input; nil when it is closed.
+    public static var standardInput: Descriptor? { copy(of: STDIN_FILENO) }
+
+    /// A copy of standard output; nil when it is closed.
+    public static var standardOutput: Descriptor? { copy(of: STDOUT_FILENO) }
+
+    private static func copy(of raw: Int32) -> Descriptor? {
+        let copy = fcntl(raw, F_DUPFD_CLOEXEC, 3)
+        return copy < 0 ? nil : Descriptor(owning: copy)
+    }
+}

@@ -36,6 +36,9 @@ public struct Settings: Sendable {
     /// `[QEMU] QMPSocket=`: the path of a VM's QMP socket, below the root.
     public internal(set) var qmpSocket = Settings.standardSocket
 
+    /// `[Source NAME] Address=`: the VMs that expose devices, in the order of the files.
+    public internal(set) var sources: [Source] = []
+
     /// All settings, by their sections.
     static let rules = ["Host": hostRules, "QEMU": qemuRules, "Libvirt": libvirtRules]
 
@@ -51,7 +54,11 @@ public struct Settings: Sendable {
             let file = ConfigurationFile(bytes, path: path)
             var found = file.problems
             let known = warnings.count
-            for section in file.sections where Settings.rules[section.name] == nil {
+            for section in file.sections where Settings.rules(of: section.name) == nil {
+                if case .failure(let error)? = Settings.source(of: section.name) {
+                    found.append(SettingsProblem(file: path, line: section.line, "[\(section.name)]: \(error)"))
+                    continue
+                }
                 warn(path, section.line, "unknown section [\(printable(section.name, limit: 80))], ignored")
             }
             for entry in file.entries {
@@ -71,7 +78,7 @@ public struct Settings: Sendable {
             warn(path, entry.line, "'\(printable(entry.key, limit: 80))' stands before any section, and is ignored")
             return nil
         }
-        guard let rules = Settings.rules[entry.section] else { return nil }  // Its section has been warned of.
+        guard let rules = Settings.rules(of: entry.section) else { return nil }  // Its section has been warned of.
         guard let rule = rules.first(where: { $0.key == entry.key }) else {
             warn(
                 path, entry.line,

@@ -164,17 +164,35 @@ import Testing
         #expect(problems.last?.file == host.path("vmdev.conf.d/a.conf"))
     }
 
+    @Test("Each [Source NAME] names a VM that exposes devices; the later address counts, an empty one is none")
+    func sources() throws {
+        let text = "[Source a]\nAddress=vsock:3:4900\n[Source b]\nAddress=tcp:10.0.0.2:4900\n[Source b]\nAddress=\n"
+        let host = try Host(text + "[Source a]\nAddress=unix:/run/a\n")
+        let settings = try Settings(root: host.root)
+        #expect(settings.sources.map { "\($0.name) \($0.address)" } == ["a unix:/run/a"])
+        #expect(settings.warnings.isEmpty)
+    }
+
+    @Test(
+        "A source that is no VM, or an address that is none, is an error with its line",
+        arguments: ["[Source dom0]", "[Source]", "[Source a b]", "[Source x]\nAddress=localhost:4900"])
+    func wrongSources(text: String) throws {
+        let host = try Host(text)
+        let error = try #require(throws: SettingsError.self) { try Settings(root: host.root) }
+        #expect(error.description.hasPrefix("\(host.path("vmdev.conf")):\(text.contains("\n") ? 2 : 1): "))
+    }
+
     @Test("Unknown settings and sections are warnings with their line, and the rest counts")
     func warnings() throws {
         let host = try Host(
-            "Early=1\n[Host]\nHypervisors=qemu\nHypervisor=qemu\n[Source sys-usb]\nAddress=vsock:3:4900\n[X\u{1b}]\n[QEMU]\nA=\n"
+            "Early=1\n[Host]\nHypervisors=qemu\nHypervisor=qemu\n[Other x]\nAddress=vsock:3:4900\n[X\u{1b}]\n[QEMU]\nA=\n"
         )
         let settings = try Settings(root: host.root)
         #expect(settings.hypervisor == .qemu)
         #expect(settings.warnings.map(\.line) == [1, 3, 5, 7, 9])
         let text = settings.warnings.map(\.description).joined(separator: "\n")
         #expect(text.contains("\(host.path("vmdev.conf")):3: unknown setting 'Hypervisors' in [Host]"))
-        #expect(text.contains(":5: unknown section [Source sys-usb]"))
+        #expect(text.contains(":5: unknown section [Other x]"))
         #expect(text.contains(":7: unknown section [X?]"))
         #expect(text.contains(":1: 'Early' stands before any section"))
     }

@@ -48,6 +48,32 @@ int vmdev_start_command(const char *program, const char *arguments, size_t count
 /// A file in memory that cannot grow beyond `limit` bytes (memfd_create(2)); 0 is no limit.
 int vmdev_memory_file(const char *name, size_t limit);
 
+/// Starts a program that serves one device: `arguments` end with NULL and begin with its name; `socket` becomes its
+/// descriptor 3, passed as systemd passes one (sd_listen_fds(3)), unless it is -1, and `device` its descriptor 4. It says
+/// what it has to say on our standard error, and is killed when we die.
+int vmdev_start_server(char *const *arguments, int socket, int device, int *pid);
+
+/// Connects to a port of a VM (vsock(7)), or of an IP address; answers the descriptor. -ETIMEDOUT when the time has passed.
+int vmdev_connect_vsock(uint32_t cid, uint32_t port, int milliseconds);
+int vmdev_connect_tcp(const char *address, uint16_t port, int milliseconds);
+
+/// Listens `channel` ports above the address of the connected socket, for a UNIX socket at its path with `.channel` added;
+/// answers the descriptor. Of a UNIX socket that nobody serves any more the place is taken over.
+int vmdev_listen_beside(int socket, unsigned channel);
+
+/// Listens on a port of the loopback address that the kernel chooses, for one connection; answers the descriptor.
+int vmdev_listen_locally(uint16_t *port);
+
+/// Removes the UNIX socket that a descriptor listens on from the file system; another one is no error.
+int vmdev_unlink_listener(int socket);
+
+/// Takes a connection that waits; answers the descriptor.
+int vmdev_accept(int socket);
+
+/// Has the kernel look whether the other end of a TCP connection is still there, and end the connection when it has not
+/// answered for about a minute; another kind of socket is no error.
+int vmdev_keep_alive(int socket);
+
 /// Takes the status of a child that has ended: that of its exit, or 128 and the signal's number.
 int vmdev_reap(int pid, int *status);
 

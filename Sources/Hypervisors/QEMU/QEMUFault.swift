@@ -45,6 +45,9 @@ private struct QEMUFault {
         QEMUFault(
             text: "Duplicate", kind: .refused, message: "or another device of its name is attached already",
             remedy: "Detach it first"),
+        QEMUFault(
+            text: "Failed to connect to", kind: .refused, message: "cannot be had: its source VM does not serve it",
+            remedy: "Look into the journal of vmdev-export in the source VM"),
         QEMUFault(text: "No such file or directory", kind: .refused, message: "has gone"),
         QEMUFault(text: "No such device", kind: .refused, message: "has gone"),
         QEMUFault(

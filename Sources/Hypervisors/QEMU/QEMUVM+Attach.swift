@@ -13,6 +13,9 @@ extension QEMUVM {
         if let mic = request.device.mic { return try attach(mic, request) }
         if let function = request.device.pci { return try attach(function, request) }
         if request.device.deviceClass == .usb { return try attachUSB(request) }
+        if case .networkDisk(let disk) = request.backing, let place = places[request.id] {
+            return try attach(disk, request, at: place)
+        }
         guard let block = request.device.block, case .open(let claim) = request.backing,
             let place = places[request.id]
         else {
@@ -48,7 +51,7 @@ extension QEMUVM {
     }
 
     /// Undoes what was done, last first, and gives the cause; with a broken or silent connection there is no undoing.
-    private func undone(_ undo: [QMPCommand<QMP.Nothing>], after cause: HypervisorError, _ error: QMPError)
+    func undone(_ undo: [QMPCommand<QMP.Nothing>], after cause: HypervisorError, _ error: QMPError)
         -> HypervisorError
     {
         guard case .server = error, !undo.isEmpty else { return cause }
@@ -79,8 +82,8 @@ extension QEMUVM {
 }
 
 extension AttachmentID {
-    /// Under which name QEMU holds the claim on the disk.
-    var claimName: String { "\(description).claim" }
+    /// Under which name the VM's process holds the claim on a disk, or what keeps a disk of another VM exported.
+    public var claimName: String { "\(description).claim" }
 }
 
 extension QMP.Node {
@@ -93,7 +96,7 @@ extension QMP.Node {
 }
 
 extension QMP.Device {
-    fileprivate init(_ request: AttachRequest, serial: String, at place: QEMUPlace) {
+    init(_ request: AttachRequest, serial: String, at place: QEMUPlace) {
         self = place.device(isCDROM: request.options.isCDROM)
         id = request.id.description
         drive = request.id.description

@@ -46,9 +46,10 @@ extension QEMUVM {
 
     private func drop(_ id: AttachmentID) throws(HypervisorError) {
         let what = "asked to drop the disk of \(id)"
-        let (removal, sets) = try call(what) { (connection) throws(QMPError) in
-            try connection.results(of: .removeNode(id.description), .sets)
+        let (removal, chardev, sets) = try call(what) { (connection) throws(QMPError) in
+            try connection.results(of: .removeNode(id.description), .removeChardev(id.description), .sets)
         }
+        if case .failure(let error) = chardev, !error.isMissing { throw failure(what, error) }
         if case .failure(let error) = removal, !error.isMissing { throw failure(what, error) }
         let ours: [QMP.FDSet]
         do { ours = try sets.get().filter { $0.members.contains { $0.opaque == id.description } } } catch {

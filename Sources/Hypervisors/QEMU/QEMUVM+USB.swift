@@ -7,6 +7,7 @@ extension QEMUVM {
     /// QEMU opens its own copy of the node from the set, so that the set is dropped at once. It looks for no device by
     /// itself then, which it would do only while the VM runs, and without a word when there is none.
     func attachUSB(_ request: AttachRequest) throws(HypervisorError) {
+        if case .usbStream(let stream) = request.backing { return try attachUSB(stream, request) }
         guard case .open(let node) = request.backing, case .usb(let port, let bus)? = places[request.id] else {
             throw HypervisorError(
                 .unsupported, "VM \(name): \(request.device.name) cannot be attached as a USB device on QEMU")
@@ -45,6 +46,9 @@ extension QEMUVM {
         to request: AttachRequest, type: String?, isAttached: Bool?, bus: String?, port: String?
     ) -> HypervisorError? {
         guard let type, let bus, let port else { return notVerified(request, "it is not among its devices") }
+        if type == "usb-redir", !request.device.source.isHost {
+            return isAttached == true ? nil : notVerified(request, "its source VM does not give it")
+        }
         guard type == "usb-host" else { return notVerified(request, "'\(type)' is no device of this host") }
         guard isAttached == true else {
             return notVerified(request, "QEMU has lost it: it was plugged out, or broke")

@@ -29,6 +29,8 @@ final class SimulatorVM: RunningVM, LockKeeper {
         let copy: Descriptor?
         switch request.backing {
         case .open(let descriptor): copy = try self.copy(of: descriptor)
+        case .networkDisk(let disk): copy = try self.copy(of: disk.lease)
+        case .usbStream(let stream): copy = try self.copy(of: stream)
         case .byName: copy = nil
         case .alreadyThere:
             throw HypervisorError(.unsupported, "VM \(name): \(request.device.name) was not opened to be attached")

@@ -43,17 +43,36 @@ extension QMP {
         }
     }
 
-    /// BlockdevOptionsFile: the node below.
+    /// BlockdevOptionsFile or BlockdevOptionsNbd: the node below; nil members are not sent.
     struct Storage: Encodable, Sendable {
-        /// `host_device` for block devices, `file` for plain files.
+        /// `host_device` for block devices, `file` for plain files, `nbd`.
         let driver: String
-        let filename: String
+        var filename: String?
         let isReadOnly: Bool
+        /// Where the NBD server is.
+        var server: SocketAddress?
+        /// The name that the NBD server knows it by.
+        var export: String?
+        /// How long requests wait for a lost connection to come back, in seconds.
+        var reconnectDelay: UInt32?
+        /// How long to try to connect at first, in seconds.
+        var openTimeout: UInt32?
 
         enum CodingKeys: String, CodingKey {
-            case driver, filename
+            case driver, filename, server, export
             case isReadOnly = "read-only"
+            case reconnectDelay = "reconnect-delay"
+            case openTimeout = "open-timeout"
         }
+    }
+
+    /// SocketAddress (qapi/sockets.json): of each type its own members, all of them text.
+    struct SocketAddress: Encodable, Hashable, Sendable {
+        let type: String
+        var host: String?
+        var port: String?
+        var path: String?
+        var cid: String?
     }
 
     /// The argument of blockdev-del.

@@ -39,9 +39,15 @@ extension QMP {
         var host: String?
         /// The node of a USB device of the host.
         var hostdevice: String?
+        /// The id of a character device.
+        var chardev: String?
+        /// What becomes of a request that fails to write, and to read.
+        var werror: String?
+        var rerror: String?
 
         enum CodingKeys: String, CodingKey {
             case driver, bus, addr, channel, lun, port, removable, id, drive, serial, audiodev, host, hostdevice
+            case chardev, werror, rerror
             case scsiID = "scsi-id"
         }
     }
