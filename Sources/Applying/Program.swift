@@ -51,8 +51,8 @@ public struct Program: Sendable {
     /// What of the environment is of any interest.
     private static var environment: [String: String] {
         var result: [String: String] = [:]
-        if let stream = unsafe getenv("JOURNAL_STREAM") {
-            result["JOURNAL_STREAM"] = unsafe String(cString: stream)
+        for name in ["JOURNAL_STREAM", "INVOCATION_ID"] {
+            if let value = unsafe getenv(name) { result[name] = unsafe String(cString: value) }
         }
         return result
     }

@@ -30,7 +30,7 @@ public struct Story: Hashable, Sendable {
 
     /// Which fields of the journal a story is made from.
     public static let fields =
-        ["MESSAGE", "MESSAGE_ID", "_BOOT_ID", "_PID", "_SYSTEMD_INVOCATION_ID"]
+        ["MESSAGE", "MESSAGE_ID", "_BOOT_ID", "_PID", "INVOCATION_ID", "_SYSTEMD_INVOCATION_ID"]
         + [JournalEntry.Field.Name.target, .reason, .duration, .waited].map(\.rawValue)
 
     /// Which entries of the journal are ours.
@@ -55,7 +55,9 @@ public struct Story: Hashable, Sendable {
             guard let event = Event(entry), let vm = entry.values[JournalEntry.Field.Name.target.rawValue] else {
                 return
             }
-            let run = entry.values["_SYSTEMD_INVOCATION_ID"] ?? entry.values["_PID"] ?? ""
+            let run =
+                entry.values["_SYSTEMD_INVOCATION_ID"] ?? entry.values["INVOCATION_ID"] ?? entry.values["_PID"]
+                ?? ""
             let key = "\(entry.values["_BOOT_ID"] ?? "") \(run) \(vm)"
             if let index = stories.indices.suffix(Collector.window).last(where: { stories[$0].key == key }),
                 !stories[index].isComplete(before: event)

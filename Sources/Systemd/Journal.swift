@@ -8,6 +8,9 @@ public struct Journal: Sendable {
     public let isAvailable: Bool
     /// Whether standard error already goes to the journal, so that a text written there as well would come twice.
     public let receivesStandardError: Bool
+    /// Which unit's process we are, and in which run. journald looks that up itself, but of a process that has ended by
+    /// then it finds nothing, and `journalctl -u` would not show what we said last.
+    private let origin: [JournalEntry.Field]
 
     /// Looks for journald and for what systemd says of standard error in `environment` (JOURNAL_STREAM).
     ///
@@ -16,6 +19,12 @@ public struct Journal: Sendable {
         let socket = "/run/systemd/journal/socket"
         isAvailable = root.isHost && (try? Descriptor.open(socket, [.path])) != nil
         receivesStandardError = isAvailable && environment["JOURNAL_STREAM"] == journalStream(of: STDERR_FILENO)
+        var origin: [JournalEntry.Field] = []
+        if isAvailable, let unit = ownUnit() { origin.append(JournalEntry.Field(.unit, unit)) }
+        if isAvailable, let run = environment["INVOCATION_ID"] {
+            origin.append(JournalEntry.Field(.invocation, run))
+        }
+        self.origin = origin
     }
 
     /// Writes one entry; answers false when it did not get there and the caller has to tell it otherwise.
@@ -23,7 +32,7 @@ public struct Journal: Sendable {
         guard isAvailable else { return false }
         var bytes: [UInt8] = []
         var counts: [Int] = []
-        for assignment in entry.assignments {
+        for assignment in entry.with(origin).assignments {
             bytes += assignment.utf8
             counts.append(assignment.utf8.count)
         }
@@ -40,6 +49,14 @@ public struct Journal: Sendable {
             }
         }
     }
+}
+
+/// The unit of this process; nil when it is of none.
+private func ownUnit() -> String? {
+    var text: UnsafeMutablePointer<CChar>?
+    guard unsafe sd_pid_get_unit(0, &text) >= 0, let text = unsafe text else { return nil }
+    defer { unsafe free(text) }
+    return unsafe String(cString: text)
 }
 
 /// What JOURNAL_STREAM of systemd.exec(5) says when `descriptor` is the stream that it speaks of.

@@ -48,6 +48,10 @@ public struct JournalEntry: Hashable, Sendable {
             case duration = "VMDEV_DURATION_USEC"
             /// How long the device was waited for before, in microseconds.
             case waited = "VMDEV_WAITED_USEC"
+            /// The unit that we are a process of; `journalctl -u` looks here too (systemd.journal-fields(7)).
+            case unit = "OBJECT_SYSTEMD_UNIT"
+            /// The run of that unit.
+            case invocation = "INVOCATION_ID"
         }
     }
 
@@ -57,6 +61,11 @@ public struct JournalEntry: Hashable, Sendable {
         self.message = message
         self.messageID = messageID
         self.fields = fields
+    }
+
+    /// The same with more fields.
+    func with(_ more: [Field]) -> JournalEntry {
+        JournalEntry(priority, message, messageID: messageID, fields: fields + more)
     }
 
     /// What goes into the journal, `NAME=value` each.

@@ -59,7 +59,7 @@ struct SystemdTests {
         #expect(entry["VMDEV_REASON"]?.isEmpty == false)
         #expect(entry["MESSAGE_ID"]?.count == 32)
         #expect(entry["PRIORITY"] == "3")
-        #expect(entry["_SYSTEMD_UNIT"] == "qemu@work.service")
+        #expect(entry["OBJECT_SYSTEMD_UNIT"] == "qemu@work.service")
 
         // The one that starts, and is stopped.
         #expect(boot.read("media.start-status") == "0\n", "\(boot.read("media.status"))")

@@ -35,7 +35,7 @@ func bootContainer(
 }
 
 /// Where a shared library that this process uses lies.
-private func loadedLibraryFolder(_ name: String) throws -> String {
+func loadedLibraryFolder(_ name: String) throws -> String {
     let maps = String(decoding: try contents(of: "/proc/self/maps"), as: UTF8.self)
     guard let line = maps.split(separator: "\n").first(where: { $0.hasSuffix("/" + name) }),
         let slash = line.firstIndex(of: "/")

@@ -18,7 +18,7 @@ final class LoopDisk {
 
     private static let numbers = Mutex<Set<Int>>([])
     /// From 100 on, for `losetup --find`, which others use, takes the lowest; two runs at a time seldom meet.
-    private static let range = 100 + Int(getpid() % 4) * 50..<150 + Int(getpid() % 4) * 50
+    private static let range = 100 + Int(getpid() % 4) * 100..<200 + Int(getpid() % 4) * 100
 
     /// Makes a disk of so many MiB.
     init(megabytes: Int = 8, readOnly: Bool = false) throws {
