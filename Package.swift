@@ -103,7 +103,7 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "HypervisorsTests",
-            dependencies: ["Devices", "Hypervisors", "Platform"],
+            dependencies: ["Devices", "Hypervisors", "Platform", "TestSupport"],
             swiftSettings: testing),
         .testTarget(
             name: "ApplyingTests",

@@ -383,6 +383,34 @@ int vmdev_keep_alive(int fd) {
     return setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) < 0 ? -errno : 0;
 }
 
+int vmdev_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0; }
+
+int vmdev_socket_pair(int ends[2]) {
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0 ? -errno : 0;
+}
+
+int vmdev_start_piped(const char *program, const void *bytes, size_t count, int input, int output, int *pid) {
+    const char *arguments = bytes;
+    char *list[17] = {(char *)program};
+    size_t used = 1;
+    for (size_t at = 0; at < count; at += strlen(arguments + at) + 1) {
+        if (used == 16) return -E2BIG;
+        list[used++] = (char *)arguments + at;
+    }
+    char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+    posix_spawn_file_actions_t actions;
+    int code = posix_spawn_file_actions_init(&actions);
+    if (code != 0) return -code;
+    code = posix_spawn_file_actions_adddup2(&actions, input, 0);
+    if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, output, 1);
+    if (code == 0) code = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_RDWR, 0);
+    pid_t child = 0;
+    if (code == 0) code = posix_spawn(&child, program, &actions, NULL, list, environment);
+    posix_spawn_file_actions_destroy(&actions);
+    *pid = child;
+    return -code;
+}
+
 int vmdev_reap(int pid, int *status) {
     int word = 0;
     pid_t result;

@@ -44,6 +44,7 @@ private func details(of device: Device) -> [(String, String)] {
             ("sound card", "\(mic.card)\(mic.cardName.map { " (\($0))" } ?? "")"),
             ("capture device", String(mic.device)),
         ]
+    case .exposed(let exposed): return exposed.isReadOnly.map { [("read-only", yes($0))] } ?? []
     case .plain: return []
     }
 }

@@ -31,8 +31,19 @@ public struct Device: Hashable, Sendable {
         case pci(PCI)
         /// A capture device of a sound card.
         case mic(Mic)
+        /// What another VM exposes, of which only that VM knows more.
+        case exposed(Exposed)
         /// Nothing more.
         case plain
+    }
+
+    /// What a device of another VM has.
+    public struct Exposed: Hashable, Sendable {
+        /// Whether it can only be read; nil when nobody said.
+        public let isReadOnly: Bool?
+
+        /// Describes a device of another VM.
+        public init(isReadOnly: Bool?) { self.isReadOnly = isReadOnly }
     }
 
     /// What a USB device has.
@@ -215,6 +226,15 @@ public struct Device: Hashable, Sendable {
     /// What only a capture device has; nil for the others.
     public var mic: Mic? {
         if case .mic(let mic) = details { mic } else { nil }
+    }
+
+    /// Whether it can only be read; nil when that is not known, or means nothing for its class.
+    public var isReadOnly: Bool? {
+        switch details {
+        case .block(let block): block.isReadOnly
+        case .exposed(let exposed): exposed.isReadOnly
+        case .usb, .pci, .mic, .plain: nil
+        }
     }
 
     /// Whether that is its port, under whichever name.

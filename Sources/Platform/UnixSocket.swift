@@ -58,6 +58,13 @@ public struct UnixSocket: Sendable {
         return try descriptor.read(upTo: count)
     }
 
+    /// Tells the peer that nothing more comes, while its answer is still awaited (shutdown(2), SHUT_WR).
+    public func finishSending() throws(SystemCallError) {
+        guard shutdown(descriptor.raw, Int32(SHUT_WR)) == 0 else {
+            throw SystemCallError("finish sending to", "socket", code: errno)
+        }
+    }
+
     /// Sends all bytes, the first of them together with a copy of `passing`; answers false when the deadline came first.
     public func send(
         _ bytes: [UInt8], passing: Descriptor? = nil, until deadline: Deadline

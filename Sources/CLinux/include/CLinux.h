@@ -74,6 +74,16 @@ int vmdev_accept(int socket);
 /// answered for about a minute; another kind of socket is no error.
 int vmdev_keep_alive(int socket);
 
+/// Starts a program that reads from `input` and writes to `output`; what it says on standard error goes nowhere.
+/// `arguments` are `count` bytes of strings, each with its NUL, 15 at most; no other descriptor of ours is open in it.
+int vmdev_start_piped(const char *program, const void *arguments, size_t count, int input, int output, int *pid);
+
+/// Makes a pipe whose two ends close on exec (pipe2(2)).
+int vmdev_pipe(int ends[2]);
+
+/// Makes a pair of connected UNIX stream sockets that close on exec.
+int vmdev_socket_pair(int ends[2]);
+
 /// Takes the status of a child that has ended: that of its exit, or 128 and the signal's number.
 int vmdev_reap(int pid, int *status);
 

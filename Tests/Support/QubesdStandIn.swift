@@ -1,0 +1,144 @@
+import Foundation
+import Glibc
+package import Hypervisors
+package import Platform
+import Synchronization
+
+/// A qubesd of our own, written from the protocol alone: VMs in memory behind a real socket. It is strict about what it
+/// is asked, and can be told to misbehave.
+package final class QubesdStandIn: Sendable {
+    package let root: Root
+    private let model: Mutex<QubesModel>
+    private let listener: Int32
+    private let requests = Mutex<[String]>([])
+    private let faults = Mutex<[(prefix: String, fault: Fault)]>([])
+    private let held = Mutex<[Int32]>([])
+
+    /// What it does wrong when the beginning of a request is as told.
+    package enum Fault: Sendable {
+        /// Answers nothing at all.
+        case empty
+        /// Sends so many bytes of the answer, and closes.
+        case half(Int)
+        /// Sends so many bytes of the answer, and then neither more nor the end.
+        case hangs(after: Int)
+        /// Answers with these bytes.
+        case says([UInt8])
+        /// Answers with an exception.
+        case raises(String, String)
+    }
+
+    package init(_ release: QubesModel.Release = .r43) throws {
+        let path = "/tmp/vmdev-qubesd-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: path + "/var/run", withIntermediateDirectories: true)
+        root = Root(path)
+        model = Mutex(QubesModel(release: release))
+        listener = QubesdStandIn.listen(at: path + "/var/run/qubesd.sock")
+        let thread = Thread { [weak self, listener] in
+            while true {
+                let client = accept(listener, nil, nil)
+                guard client >= 0, let self else {
+                    if client >= 0 { close(client) }
+                    // Only here: whoever got the number next would have its callers taken away.
+                    close(listener)
+                    return
+                }
+                // One thread for each: a call that hangs keeps nobody else.
+                Thread.detachNewThread { [weak self] in self?.serve(client) }
+            }
+        }
+        thread.start()
+    }
+
+    deinit {
+        shutdown(listener, Int32(SHUT_RDWR))
+        for client in held.withLock({ $0 }) { close(client) }
+        try? FileManager.default.removeItem(atPath: root.prefix)
+    }
+
+    package var admin: QubesAdmin { QubesAdmin(over: QubesdSocket(root: root), timeout: .seconds(20)) }
+
+    /// Changes its VMs, or looks at them.
+    @discardableResult
+    package func with<Value: Sendable>(_ body: (inout QubesModel) -> Value) -> Value {
+        model.withLock { model in body(&model) }
+    }
+
+    /// Has it do something wrong for requests that begin so, from now on.
+    package func script(_ prefix: String, _ fault: Fault) { faults.withLock { $0.append((prefix, fault)) } }
+
+    /// The headers of all requests so far, `METHOD+ARGUMENT DESTINATION`, in order.
+    package var heard: [String] { requests.withLock { $0 } }
+
+    package func forget() { requests.withLock { $0 = [] } }
+
+    private func serve(_ client: Int32) {
+        guard let (request, isEnded) = QubesdStandIn.read(client), isEnded else {
+            close(client)
+            return
+        }
+        let (header, answer) = model.withLock { $0.answer(request) }
+        requests.withLock { $0.append(header) }
+        switch faults.withLock({ $0.last { header.hasPrefix($0.prefix) }?.fault }) {
+        case nil:
+            if header.hasPrefix("admin.Events") {
+                QubesdStandIn.send(Array("1\0\0connection-established\0\0".utf8), to: client)
+                held.withLock { $0.append(client) }
+                return
+            }
+            QubesdStandIn.send(answer.bytes, to: client)
+        case .empty: break
+        case .half(let count): QubesdStandIn.send(Array(answer.bytes.prefix(count)), to: client)
+        case .hangs(let count):
+            QubesdStandIn.send(Array(answer.bytes.prefix(count)), to: client)
+            held.withLock { $0.append(client) }
+            return
+        case .says(let bytes): QubesdStandIn.send(bytes, to: client)
+        case .raises(let type, let message):
+            QubesdStandIn.send(AdminAnswer.exception(type: type, message: message, arguments: []).bytes, to: client)
+        }
+        close(client)
+    }
+
+    /// Tells everybody who listens to events that something happened.
+    package func happen(_ vm: String, _ event: String) {
+        for client in held.withLock({ $0 }) {
+            QubesdStandIn.send(Array("1\0\(vm)\0\(event)\0\0".utf8), to: client)
+        }
+    }
+
+    /// The whole request, and whether the caller ended it: qubesd begins at the end of the stream, not before.
+    private static func read(_ client: Int32) -> ([UInt8], Bool)? {
+        var request: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 65_537)
+        while true {
+            let count = Glibc.read(client, &chunk, chunk.count)
+            if count < 0 { return nil }
+            if count == 0 { return (request, true) }
+            request += chunk[..<count]
+        }
+    }
+
+    private static func send(_ bytes: [UInt8], to client: Int32) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.send(client, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    private static func listen(at path: String) -> Int32 {
+        let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | 0o2_000_000, 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let bound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        precondition(bound == 0 && Glibc.listen(listener, 100) == 0, "cannot listen at \(path)")
+        return listener
+    }
+}
