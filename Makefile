@@ -37,6 +37,7 @@ lab: ## boot a whole Debian host with USB, PCI, sound and disks, and the program
 	@.ci/packages test
 	$(SWIFT) build --product vmdev-apply
 	$(SWIFT) build --product vmdevctl
+	$(SWIFT) build --product vmdev-generator
 	@Tests/System/Lab/lab prompt .build/debug
 
 # Warnings are errors in the build; CI decides only whether a test may be skipped.
@@ -69,10 +70,12 @@ install: ## install into DESTDIR and PREFIX (after make build)
 	cd $(BIN) && for name in $(NAMES); do test -e $$name || ln -s vmdevctl $$name; done
 	install -m 644 units/tmpfiles.d/vmdev.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/vmdev.conf
 	install -m 644 units/vmdev.catalog $(SYSTEMD)/catalog/vmdev.catalog
-	install -m 644 units/vmdev@.service units/vmdev-export.socket units/vmdev-export@.service units/vmdev-started@.service units/libvirt-vm@.service $(SYSTEMD)/system/
+	install -m 644 units/vmdev@.service units/vmdev-replug@.service units/vmdev-export.socket units/vmdev-export@.service units/vmdev-started@.service units/libvirt-vm@.service $(SYSTEMD)/system/
 	install -d $(SYSTEMD)/system/libvirt-vm@.service.d
 	install -m 644 units/vmdev.conf $(SYSTEMD)/system/libvirt-vm@.service.d/vmdev.conf
 	install -m 755 units/libvirt/libvirt-vm units/libvirt/libvirt-hook $(LIBEXEC)/
+	install -d $(DESTDIR)$(PREFIX)/lib/udev/rules.d
+	install -m 644 units/90-vmdev.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/90-vmdev.rules
 	install -m 644 units/vmdev.conf units/qemu@.service units/work.conf $(EXAMPLES)
 	for section in 1 5 8; do install -d $(MAN)/man$$section && install -m 644 units/man/*.$$section $(MAN)/man$$section; done
 	cd $(MAN)/man1 && for name in $(NAMES); do test -e $$name.1 || ln -s vmdevctl.1 $$name.1; done

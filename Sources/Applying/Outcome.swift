@@ -69,6 +69,12 @@ public struct Outcome: Equatable, Sendable {
         case waiting
         /// Something about a device that is worth knowing before it is missed.
         case caution
+        /// A device that a running VM has assigned was plugged in again, and took the place of what was left of it.
+        case reattached
+        /// A device was plugged in that several running VMs have assigned, and another one got it.
+        case passedOver
+        /// A device was plugged in, and a running VM that has it assigned could not get it.
+        case plugFailed
         /// Something in vmdev.conf is not understood, and ignored.
         case settingIgnored
 
@@ -91,6 +97,9 @@ public struct Outcome: Equatable, Sendable {
             case .givenBack: MessageID(0x2c8f_0d6e_b1a7_4f53, 0x9e44_6a0f_d2b7_1c85)
             case .waiting: MessageID(0x5c3e_8a41_90d7_4b6f, 0xa2c9_1f7d_64e8_b035)
             case .caution: MessageID(0x6d1b_93e0_47ac_4c2e, 0xb8f1_0e5d_37a9_64f2)
+            case .reattached: MessageID(0xf17a_6427_2aca_4714, 0x9e49_5888_56b1_4430)
+            case .passedOver: MessageID(0x0bf0_4280_32d3_43ba, 0xbe9d_1067_743c_a74a)
+            case .plugFailed: MessageID(0xe141_ac95_4e0a_426a, 0xb138_4751_ca22_3893)
             case .settingIgnored: MessageID(0xb5b0f7d3f6c54a9c, 0x8e8b1d7b6f1f0a52)
             }
         }
@@ -99,9 +108,11 @@ public struct Outcome: Equatable, Sendable {
         public var severity: JournalEntry.Priority {
             switch self {
             case .failed, .endFailed: .error
-            case .skipped, .followed, .leftAlone, .stillHeld, .settingIgnored, .caution: .warning
-            case .startRefused: .notice
-            case .attached, .alreadyAttached, .detached, .started, .complete, .released, .givenBack, .waiting: .info
+            case .skipped, .followed, .leftAlone, .stillHeld, .settingIgnored, .caution, .plugFailed: .warning
+            case .startRefused, .passedOver: .notice
+            case .attached, .alreadyAttached, .detached, .started, .complete, .released, .givenBack, .waiting,
+                .reattached:
+                .info
             }
         }
     }

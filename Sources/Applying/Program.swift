@@ -28,24 +28,32 @@ public struct Program: Sendable {
 
     /// Does it, and answers how the program ends.
     public func run(_ target: VMName, _ occasion: Occasion) -> Sysexit {
-        let settings: Settings
-        do {
-            settings = try Settings(root: root)
-        } catch {
-            reporter.report(
-                Outcome(.failed, target: target, reason: .configuration, "VM \(target): \(error)"))
-            return .configuration
-        }
-        for warning in settings.warnings {
-            reporter.report(Outcome(.settingIgnored, target: target, warning.description))
-        }
-        let applier = Applier(Host(root: root, settings: settings), reporter: reporter)
+        guard let applier = applier(for: target) else { return .configuration }
         switch occasion {
         case .byHand: return applier.apply(to: target, on: .byHand)
         case .boot: return applier.apply(to: target, on: .boot)
         case .check: return applier.check(target)
         case .release: return applier.release(target)
         }
+    }
+
+    /// A device was plugged in: gives it to the VMs that run and have it assigned.
+    public func replug(_ plug: Plug) -> Sysexit { applier(for: .host)?.replug(plug) ?? .configuration }
+
+    /// The applier of this host; nil when its settings cannot be used, which is told as concerning `target`.
+    private func applier(for target: VMName) -> Applier? {
+        let settings: Settings
+        do {
+            settings = try Settings(root: root)
+        } catch {
+            reporter.report(
+                Outcome(.failed, target: target, reason: .configuration, "VM \(target): \(error)"))
+            return nil
+        }
+        for warning in settings.warnings {
+            reporter.report(Outcome(.settingIgnored, target: target, warning.description))
+        }
+        return Applier(Host(root: root, settings: settings), reporter: reporter)
     }
 
     /// What of the environment is of any interest.

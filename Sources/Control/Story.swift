@@ -92,7 +92,10 @@ public struct Story: Hashable, Sendable {
         case .failed: "failed"
         case .givenBack: "ended"
         case .waiting: "waits"
-        case .attached, .alreadyAttached, .followed, .detached, .skipped, .caution, .settingIgnored, nil: "changed"
+        case .attached, .alreadyAttached, .followed, .detached, .skipped, .caution, .settingIgnored, .reattached,
+            nil:
+            "changed"
+        case .passedOver, .plugFailed: "lacks a device"
         }
     }
 

@@ -99,12 +99,15 @@ public struct Device: Hashable, Sendable {
         public let cardName: String?
         /// The number of the capture device on it.
         public let device: Int
+        /// The number of its node; nil when that is not known.
+        public let number: Number?
 
         /// Describes a capture device.
-        public init(card: Int, cardName: String?, device: Int) {
+        public init(card: Int, cardName: String?, device: Int, number: Number? = nil) {
             self.card = card
             self.cardName = cardName
             self.device = device
+            self.number = number
         }
     }
 
@@ -246,6 +249,9 @@ public struct Device: Hashable, Sendable {
 
     /// Tells this very plug of the device from an earlier or a later one in the same place; nil where nothing does.
     public var sequence: UInt64? { block?.sequence ?? usb.map { UInt64($0.number.minor) } }
+
+    /// The number of its node, where it has one that is known.
+    public var number: Number? { block?.number ?? usb?.number ?? mic?.number }
 
     /// How the CLI stores it: port and identity where it has one.
     public var reference: DeviceReference {

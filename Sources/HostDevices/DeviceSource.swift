@@ -41,6 +41,10 @@ public protocol DeviceSource: Sendable {
 
     /// Why nothing is in that port, when the source knows ("/dev/loop0 exists but has no backing file"); nil otherwise.
     func absence(of port: Port, in deviceClass: DeviceClass) -> String?
+
+    /// Whether the very device that was in the port as `sequence` has been plugged out since. Only what is known for
+    /// certain counts: one that is merely not listed at the moment has not gone.
+    func hasGone(_ sequence: UInt64, from port: Port, of deviceClass: DeviceClass) -> Bool
 }
 
 /// What is heard of devices that are waited for, from its making on. Whoever owns it has the only one.
@@ -57,6 +61,9 @@ public protocol DeviceEvents {
 extension DeviceSource {
     /// Nothing is ever heard.
     public func listen(for references: [DeviceReference]) throws(SourceError) -> (any DeviceEvents)? { nil }
+
+    /// Nothing is known of it.
+    public func hasGone(_ sequence: UInt64, from port: Port, of deviceClass: DeviceClass) -> Bool { false }
 
     /// None.
     public func objection(to device: Device, options: DeviceOptions, together: [Device]) -> SourceError? { nil }

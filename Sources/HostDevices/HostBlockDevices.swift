@@ -37,6 +37,20 @@ struct HostBlockDevices: HostClass {
         return udevRuns && !device.isInitialized ? "udev has not finished with \(folder.node) yet" : nil
     }
 
+    /// By what the kernel has of that name now, whether udev knows it yet or not.
+    func hasGone(_ sequence: UInt64, from port: Port) -> Bool {
+        let name = port.description
+        for sysname in Set([name, String(name.map { $0 == "_" ? "!" : $0 })]) {
+            do {
+                let disk = BlockFolder(path: try resolved(root.path("/sys/class/block/\(sysname)"))).disk
+                return disk.text("diskseq").flatMap { UInt64($0) }.map { $0 != sequence } ?? false
+            } catch {
+                guard error.isMissing else { return false }
+            }
+        }
+        return true
+    }
+
     private var udevRuns: Bool { UdevDatabase(root: root) != nil }
 
     /// Finds the device of a port; `_` in a port may stand for the `!` of a kernel name.

@@ -25,6 +25,9 @@ protocol HostClass: Sendable {
 
     /// As in `DeviceSource`.
     func giveBackAll(from vm: VMName) throws(SourceError) -> [DeviceReference]
+
+    /// As in `DeviceSource`.
+    func hasGone(_ sequence: UInt64, from port: Port) -> Bool
 }
 
 extension HostClass {
@@ -45,4 +48,7 @@ extension HostClass {
 
     /// As above.
     func giveBackAll(from vm: VMName) throws(SourceError) -> [DeviceReference] { [] }
+
+    /// Nothing is known of it.
+    func hasGone(_ sequence: UInt64, from port: Port) -> Bool { false }
 }

@@ -82,7 +82,8 @@ struct HostMicrophones: HostClass {
                     "\($0) of this host records from it now: until that ends only a backend that shares it (dsnoop) records too"
                 ]
             } ?? [],
-            details: .mic(Device.Mic(card: found.card, cardName: found.cardName, device: found.device)))
+            details: .mic(
+                Device.Mic(card: found.card, cardName: found.cardName, device: found.device, number: found.number)))
     }
 
     private func isNode(_ node: String, _ expected: Device.Number?) -> Bool {

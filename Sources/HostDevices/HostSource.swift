@@ -69,6 +69,11 @@ public struct HostSource: DeviceSource {
         classes[deviceClass]?.absence(of: port)
     }
 
+    /// By the port's class.
+    public func hasGone(_ sequence: UInt64, from port: Port, of deviceClass: DeviceClass) -> Bool {
+        classes[deviceClass]?.hasGone(sequence, from: port) ?? false
+    }
+
     /// By the device's class.
     public func objection(to device: Device, options: DeviceOptions, together: [Device]) -> SourceError? {
         classes[device.deviceClass]?.objection(to: device, options: options, together: together)

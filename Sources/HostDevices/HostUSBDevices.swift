@@ -34,6 +34,16 @@ struct HostUSBDevices: HostClass {
         return udevRuns && !isReady ? "udev has not finished with the device in \(port) yet" : nil
     }
 
+    /// By what the kernel has in the port now, whether udev knows it yet or not.
+    func hasGone(_ sequence: UInt64, from port: Port) -> Bool {
+        do {
+            let folder = USBFolder(path: try resolved(root.path("/sys/bus/usb/devices/\(port)")))
+            return folder.number.map { UInt64($0.minor) != sequence } ?? false
+        } catch {
+            return error.isMissing
+        }
+    }
+
     private var udevRuns: Bool { UdevDatabase(root: root) != nil }
 
     private func names(of device: SystemDevice) -> USBInventory.Names {

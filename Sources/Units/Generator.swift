@@ -33,6 +33,10 @@ public struct Generator: Sendable {
             return
         }
 
+        do { try mark(PlugMarkers(assignments), into: "\(folder)/\(PlugMarkers.folder)") } catch {
+            complain("devices that are plugged in are all looked at: \(error)")
+        }
+
         let order = SourceOrder(assignments)
         for cycle in order.cycles {
             complain(
@@ -59,6 +63,13 @@ public struct Generator: Sendable {
             } catch {
                 complain("\(unit) is not hooked: \(error)")
             }
+        }
+    }
+
+    private func mark(_ markers: PlugMarkers, into folder: String) throws(SystemCallError) {
+        try makeFolders(folder)
+        for name in markers.names + [PlugMarkers.complete] {
+            _ = try Descriptor.open("\(folder)/\(name)", [.write, .create, .noFollow], mode: 0o644)
         }
     }
 

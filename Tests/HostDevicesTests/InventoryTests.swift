@@ -285,4 +285,13 @@ struct InventoryTests {
             #expect(source.absence(of: port, in: .block) == "udev has not finished with \(loop.node) yet")
         }
     }
+
+    @Test("A disk has gone when another one has its name, or none has; one that is there has not")
+    func gone() throws {
+        let loop = try LoopDevice()
+        let sequence = try #require(try source.device(in: loop.port)?.sequence)
+        #expect(!source.hasGone(sequence, from: loop.port, of: .block))
+        #expect(source.hasGone(sequence + 1, from: loop.port, of: .block))
+        #expect(source.hasGone(sequence, from: try Port("sdzz", of: .block), of: .block))
+    }
 }

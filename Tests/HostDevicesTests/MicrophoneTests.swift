@@ -80,7 +80,9 @@ struct MicrophoneTests {
         #expect(Set(devices.map(\.canonical.key)).count == 3)
         #expect(devices.map(\.title).last == "Webcam C270: USB Audio")
         #expect(devices[0].title == "HDA Intel PCH: ALC887-VD Analog")
-        #expect(devices[0].mic == Device.Mic(card: 0, cardName: "PCH", device: 0))
+        #expect(
+            devices[0].mic
+                == Device.Mic(card: 0, cardName: "PCH", device: 0, number: Device.Number(major: 1, minor: 3)))
     }
 
     @Test("The identity is the card's make and not its number, so that it survives renumbering")

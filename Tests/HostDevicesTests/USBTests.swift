@@ -186,4 +186,14 @@ struct USBTests {
         let own = ["manufacturer": "Evil\u{1B}[2J", "product": "Stick  \u{202E}x"]
         #expect(try host.device(host.add("2-1", attributes: own))?.title == "Evil?[2J Stick ?x")
     }
+
+    @Test("A stick that was plugged out has gone, whatever came to its port; one that is there has not")
+    func gone() throws {
+        try host.add("2-1", address: 5)
+        let devices = HostUSBDevices(root: host.root, patience: .zero)
+        let (there, empty) = (try Port("2-1", of: .usb), try Port("2-2", of: .usb))
+        #expect(!devices.hasGone(132, from: there))
+        #expect(devices.hasGone(131, from: there))
+        #expect(devices.hasGone(132, from: empty))
+    }
 }

@@ -57,7 +57,7 @@ package func row(_ text: String) throws -> Assignment {
 /// A disk `port`, with an identity and what it is a part of.
 package func disk(
     _ port: String, identity: String? = nil, on beneath: [String] = [], uses: [Device.Use] = [],
-    readOnly: Bool = false, sequence: UInt64 = 1
+    readOnly: Bool = false, sequence: UInt64 = 1, minor: UInt32 = 0
 ) throws -> Device {
     Device(
         .block, source: .host, port: try Devices.Port(port, of: .block),
@@ -65,7 +65,8 @@ package func disk(
         canonical: CanonicalDevice(key: "block-\(port)", beneath: beneath.map { "block-\($0)" }), uses: uses,
         details: .block(
             Device.Block(
-                node: "/dev/\(port)", number: Device.Number(major: 8, minor: 0), sequence: sequence, size: 1 << 20,
+                node: "/dev/\(port)", number: Device.Number(major: 8, minor: minor), sequence: sequence,
+                size: 1 << 20,
                 isReadOnly: readOnly, serial: port, parent: nil)))
 }
 
@@ -108,6 +109,15 @@ package final class FakeSource: DeviceSource {
     package func objection(to device: Device, options: DeviceOptions, together: [Device]) -> SourceError? {
         guard let (error, other) = objections.withLock({ $0[device.port] }) else { return nil }
         return together.contains { $0.port == other } ? nil : error
+    }
+
+    private let gone = Mutex<Set<UInt64>>([])
+
+    /// What was there with that sequence number has been plugged out.
+    package func setGone(_ sequence: UInt64) { _ = gone.withLock { $0.insert(sequence) } }
+
+    package func hasGone(_ sequence: UInt64, from port: Devices.Port, of deviceClass: DeviceClass) -> Bool {
+        gone.withLock { $0.contains(sequence) }
     }
 
     package func set(_ devices: [Device]) { state.withLock { $0.devices = devices } }

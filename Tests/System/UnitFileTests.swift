@@ -16,7 +16,7 @@ struct UnitFileTests {
         #expect(report.contains("NotifyAcess"))
     }
 
-    @Test("The oneshots by themselves are exposed at 2.5 at most", arguments: ["vmdev@", "vmdev-started@"])
+    @Test("The oneshots by themselves are exposed at 2.5 at most", arguments: ["vmdev@", "vmdev-started@", "vmdev-replug@"])
     func exposure(name: String) throws {
         let outcome = try run(
             "systemd-analyze",
@@ -79,9 +79,15 @@ struct UnitFileTests {
         try tool(
             "sh", "-c",
             "cp /lib/systemd/system/*.target /lib/systemd/system/*.slice \(root)/usr/lib/systemd/system/")
-        try source("vmdev@.service").write(toFile: units + "/vmdev@.service", atomically: true, encoding: .utf8)
+        for unit in ["vmdev@.service", "vmdev-replug@.service"] {
+            try source(unit).write(toFile: "\(units)/\(unit)", atomically: true, encoding: .utf8)
+        }
         let outcome = try run(
-            "systemd-analyze", ["verify", "--root=\(root)", "qemu@work.service", "vmdev@work.service"])
+            "systemd-analyze",
+            [
+                "verify", "--root=\(root)", "qemu@work.service", "vmdev@work.service",
+                "vmdev-replug@device.service",
+            ])
         return outcome.output + outcome.errors
     }
 }

@@ -78,6 +78,21 @@ struct GeneratorTests {
         #expect(said.first?.contains("assignments:1:") == true)
     }
 
+    @Test("Beside the drop-ins is what the udev rule looks for, and the mark of completeness")
+    func markers() throws {
+        let root = "/tmp/vmdev-generator-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        try FileManager.default.createDirectory(atPath: root + "/etc/vmdev", withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(atPath: root + "/out", withIntermediateDirectories: true)
+        try "work usb dom0:2-1 required\nwork block dom0:sda auto-attach\n"
+            .write(toFile: root + "/etc/vmdev/assignments", atomically: true, encoding: .utf8)
+        Generator(root: Root(root)).run(into: root + "/out") { _ in }
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: root + "/out/vmdev").sorted() == [
+                "block:port:sda", "known", "usb:port:2-1",
+            ])
+    }
+
     @Test("Without a table there is nothing to do")
     func noTable() throws {
         let (files, said) = try generate(nil)
