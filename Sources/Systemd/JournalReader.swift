@@ -10,7 +10,10 @@ public final class JournalReader {
     private let handle: OpaquePointer
 
     /// Opens the journal of the host, or of the system in another root.
+    ///
+    /// libsystemd opens a journal of which it may read no file, and finds nothing in it: that is an error here.
     public init(root: Root) throws(SystemCallError) {
+        try JournalReader.checkPermission(root)
         var opened: OpaquePointer?
         let code =
             root.isHost
@@ -23,6 +26,24 @@ public final class JournalReader {
     }
 
     deinit { unsafe sd_journal_close(handle) }
+
+    /// Fails when the system's journal is there and none of it may be read. (journald keeps it in /run or in /var, in a
+    /// folder named for the machine; a user's own journal beside it says nothing of VMs.)
+    private static func checkPermission(_ root: Root) throws(SystemCallError) {
+        var refusal: SystemCallError?
+        for folder in ["/run/log/journal", "/var/log/journal"].map(root.path) {
+            for machine in (try? names(in: folder)) ?? [] {
+                let path = "\(folder)/\(machine)/system.journal"
+                do {
+                    _ = try Descriptor.open(path)
+                    return
+                } catch {
+                    if error.isPermission { refusal = error }
+                }
+            }
+        }
+        if let refusal { throw refusal }
+    }
 
     /// One entry, as far as it was asked for.
     public struct Entry: Hashable, Sendable {

@@ -25,13 +25,26 @@ public struct DropIn: Hashable, Sendable {
         self.sourcePath = sourcePath
     }
 
-    /// What is in the file.
-    public var text: String {
-        var lines = [
+    /// What stands above all else.
+    private var head: [String] {
+        [
             "# Made by vmdev-generator: change the assignments instead, and run 'systemctl daemon-reload'.",
             "[Unit]",
             "SourcePath=\(sourcePath)",
         ]
+    }
+
+    /// What is in the drop-in of the oneshot by itself, for a VM that no unit starts; nil when it comes after nothing. Its
+    /// sources may be no units either, so that it requires none.
+    public var oneshotText: String? {
+        guard !after.isEmpty else { return nil }
+        let lines = head + after.map { "Wants=\($0)" } + after.map { "After=\($0)" } + [""]
+        return lines.joined(separator: "\n")
+    }
+
+    /// What is in the file.
+    public var text: String {
+        var lines = head
         let wants = after.filter { !requires.contains($0) }
         lines += requires.map { "Requires=\($0)" } + wants.map { "Wants=\($0)" } + after.map { "After=\($0)" }
         lines += [

@@ -59,7 +59,8 @@ public struct Generator: Sendable {
                 after: edges.map { settings.vmUnit.text(for: $0.source) }, wait: waits[target],
                 sourcePath: table.path)
             do {
-                try write(dropIn, into: "\(folder)/\(unit).d")
+                try write(dropIn.text, into: "\(folder)/\(unit).d")
+                if let text = dropIn.oneshotText { try write(text, into: "\(folder)/vmdev@\(target).service.d") }
             } catch {
                 complain("\(unit) is not hooked: \(error)")
             }
@@ -73,10 +74,10 @@ public struct Generator: Sendable {
         }
     }
 
-    private func write(_ dropIn: DropIn, into folder: String) throws(SystemCallError) {
+    private func write(_ text: String, into folder: String) throws(SystemCallError) {
         try makeFolders(folder)
         let file = try Descriptor.open(
             "\(folder)/\(DropIn.fileName)", [.write, .create, .exclusive, .noFollow], mode: 0o644)
-        try file.write(Array(dropIn.text.utf8))
+        try file.write(Array(text.utf8))
     }
 }

@@ -80,6 +80,24 @@ struct SystemdTests {
         #expect(fourth.contains { $0.hasPrefix("After=") && $0.contains("qemu@sys-usb.service") }, "\(fourth)")
         #expect(fourth.contains { $0.hasPrefix("Requires=") && $0.contains("qemu@sys-usb.service") })
 
+        #expect(fourth.contains("SourcePath=/etc/vmdev/assignments"))
+        // One of two devices is optional: without its source the VM could start, so it only wants it.
+        for name in ["eighth.show", "eighth.oneshot"] {
+            let eighth = boot.read(name).split(separator: "\n")
+            #expect(eighth.contains { $0.hasPrefix("After=") && $0.contains("qemu@sys-net.service") }, "\(eighth)")
+            #expect(eighth.contains { $0.hasPrefix("Wants=") && $0.contains("qemu@sys-net.service") }, "\(eighth)")
+            #expect(!eighth.contains { $0.hasPrefix("Requires=") && $0.contains("sys-net") }, "\(eighth)")
+        }
+        #expect(boot.read("fourth.start-status") == "1\n", "\(boot.read("fourth.start"))")
+        #expect(boot.read("fourth.start").contains("dependency"), "\(boot.read("fourth.start"))")
+
+        // A broken table is the VMs' trouble, not the host's.
+        let broken = boot.read("broken").split(separator: "\n")
+        #expect(broken.count == 6)
+        for line in broken { #expect(line.hasPrefix("0 "), "\(line)") }
+        for line in broken.dropLast() { #expect(line.hasPrefix("0 1 "), "work is hooked, and will say so: \(line)") }
+        #expect(boot.read("complaints") == "")
+
         // The oneshot in its sandbox: one VM gets the disk, the next is told who has it.
         #expect(boot.read("fifth.start-status") == "0\n", "\(boot.read("fifth.status"))")
         #expect(!boot.entries(of: "fifth", containing: "is attached").isEmpty)
@@ -87,6 +105,14 @@ struct SystemdTests {
         #expect(boot.read("sixth.status").contains("status=73/CANTCREAT"), "\(boot.read("sixth.status"))")
         let taken = boot.entries(of: "sixth", containing: "is taken by VM fifth")
         #expect(taken.first?["VMDEV_REASON"] == "taken", "\(boot.read("sixth.journal"))")
+
+        #expect(boot.read("modes") == "755 /run/vmdev\n700 /run/vmdev/locks\n700 /run/vmdev/qmp\n")
+
+        // Who may read the journal needs not be root, and who may not is told so.
+        #expect(boot.read("reader.log-status") == "0\n", "\(boot.read("reader.log"))")
+        #expect(boot.read("reader.log") == boot.read("sixth.log"))
+        #expect(boot.read("stranger.log-status") == "77\n", "\(boot.read("stranger.log"))")
+        #expect(boot.read("stranger.log").contains("systemd-journal"), "\(boot.read("stranger.log"))")
 
         // What the journal tells to whoever asks, with the catalog's explanation.
         #expect(boot.read("sixth.explained").contains("The VM does not start without it."))
