@@ -95,7 +95,9 @@ struct SystemdTests {
         let broken = boot.read("broken").split(separator: "\n")
         #expect(broken.count == 6)
         for line in broken { #expect(line.hasPrefix("0 "), "\(line)") }
-        for line in broken.dropLast() { #expect(line.hasPrefix("0 1 "), "work is hooked, and will say so: \(line)") }
+        for line in broken.dropLast() {
+            #expect(line.hasPrefix("0 1 "), "work is hooked, and will say so: \(line)")
+        }
         #expect(boot.read("complaints") == "")
 
         // The oneshot in its sandbox: one VM gets the disk, the next is told who has it.

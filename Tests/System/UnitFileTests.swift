@@ -16,7 +16,9 @@ struct UnitFileTests {
         #expect(report.contains("NotifyAcess"))
     }
 
-    @Test("The oneshots by themselves are exposed at 2.5 at most", arguments: ["vmdev@", "vmdev-started@", "vmdev-replug@"])
+    @Test(
+        "The oneshots by themselves are exposed at 2.5 at most",
+        arguments: ["vmdev@", "vmdev-started@", "vmdev-replug@"])
     func exposure(name: String) throws {
         let outcome = try run(
             "systemd-analyze",
