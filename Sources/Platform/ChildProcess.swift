@@ -3,7 +3,7 @@ internal import Glibc
 
 /// A process that does for us what may take for ever in the kernel, so that we can stop waiting for it.
 public struct ChildProcess: ~Copyable {
-    private let process: ProcessHandle
+    let process: ProcessHandle
 
     /// Starts one that writes to a file that is there, such as an attribute below /sys; its status is the error number
     /// of errno(3). It holds nothing that we hold.
@@ -54,8 +54,8 @@ public struct ChildProcess: ~Copyable {
     public consuming func status(by deadline: Deadline) throws(SystemCallError) -> Int32? {
         guard try process.waitForEnd(until: deadline) else {
             try? process.kill()
-            // One that merely waits is gone at once, and leaves no trace then.
-            guard try process.waitForEnd(until: Deadline(after: .milliseconds(20))) else { return nil }
+            // One that merely waits is gone at once, or as soon as a loaded machine comes to it, and leaves no trace then.
+            guard try process.waitForEnd(until: Deadline(after: .seconds(1))) else { return nil }
             var status: Int32 = 0
             _ = unsafe vmdev_reap(process.pid, &status)
             return nil

@@ -42,7 +42,7 @@ public final class PipedProcess: Sendable {
     deinit {
         if (try? status(by: Deadline(after: .zero))) ?? nil == nil {
             try? process.kill()
-            _ = try? status(by: Deadline(after: .milliseconds(20)))
+            _ = try? status(by: Deadline(after: .seconds(1)))
         }
     }
 

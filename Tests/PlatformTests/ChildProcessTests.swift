@@ -1,6 +1,8 @@
 import Foundation
-import Platform
+import Glibc
 import Testing
+
+@testable import Platform
 
 /// Programs that are run to their end, with what they say.
 struct ChildProcessTests {
@@ -53,5 +55,20 @@ struct ChildProcessTests {
         let ending = try #require(try run("readlink /proc/self/fd/*"))
         #expect(!String(decoding: ending.output, as: UTF8.self).contains("/status"))
         withExtendedLifetime(own) {}
+    }
+
+    @Test("One that writes for us is nobody else's child: who waits for any child does not come upon it")
+    func apart() throws {
+        let path = "/tmp/vmdev-test-fifo-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
+        try #require(mkfifo(path, 0o600) == 0)
+        defer { unlink(path) }
+        let child = try ChildProcess.writing("text", to: path)
+        let reader = try Descriptor.open(path)
+        #expect(try child.process.waitForEnd(until: Deadline(after: .seconds(60))))
+        var information = siginfo_t()
+        let found = waitid(P_PID, id_t(child.process.pid), &information, WEXITED | WNOHANG | WNOWAIT)
+        #expect(found == -1 && errno == ECHILD, "it has ended, and is not found")
+        #expect(try child.status(by: Deadline(after: .seconds(60))) == 0)
+        withExtendedLifetime(reader) {}
     }
 }

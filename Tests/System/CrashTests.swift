@@ -6,6 +6,18 @@ import Testing
 /// calls, `make crash` all.
 @Suite("When the program is killed, or the system fails it", needsWholeHost, .serialized)
 struct CrashTests {
+    @Test("Memory, threads and the end of a program are spared, wherever a number falls: only what can fail does")
+    func spared() throws {
+        let calls = try systemCalls(ofProgramAt: "/bin/true", [])
+        let spared = calls.indices.filter { calls[$0] == .kill }
+        #expect(spared.count > 5 && spared.count < calls.count)
+        for index in spared {
+            let fault = ["/dev/null", "error", "\(index + 1)", "\(ENOSPC)", "/bin/true"]
+            let outcome = try Child(program("fault"), fault).finish()
+            #expect(outcome.status == 0, "call \(index + 1): \(outcome)")
+        }
+    }
+
     @Test("The table is the old or the new one, and success means the new one")
     func table() throws {
         let host = try ScratchHost()
@@ -47,7 +59,7 @@ struct CrashTests {
         let disks = [try LoopDisk(), try LoopDisk()]
         try host.assign("work block dom0:\(disks[0].port) required", "work block dom0:\(disks[1].port) required")
         let arguments = ["--root=\(host.root)", "--boot", "work"]
-        let calls = try { () throws -> [Int] in
+        let calls = try { () throws -> [SystemCall] in
             let vm = try VM("work", on: host)
             defer { vm.kill() }
             return try systemCalls(of: "vmdev-apply", arguments)

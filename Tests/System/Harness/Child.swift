@@ -10,6 +10,10 @@ final class Child {
     private let output: Descriptor
     /// Where its standard error goes, so that neither stream can block it.
     private let errors: Descriptor
+    /// How it ended. It is reaped at once and by a thread of its own, so that no zombie is ever there for long: those who
+    /// wait for any child (the test library does) would come upon it again and again.
+    private let ending = Box<Int32>()
+    private let process: ProcessHandle
     private var status: Int32?
     private var collected: [UInt8] = []
 
@@ -39,8 +43,16 @@ final class Child {
         let (result, pid) = Spawner.shared.perform {
             spawn(program, words, output: theirs, errors: errors, passing: passing)
         }
-        guard result == 0 else { throw Failure("cannot start \(program): errno \(result)") }
+        guard result == 0, let process = ProcessHandle(pid: pid) else {
+            throw Failure("cannot start \(program): errno \(result)")
+        }
         self.pid = pid
+        self.process = process
+        Thread.detachNewThread { [ending] in
+            var raw: Int32 = 0
+            while waitpid(pid, &raw, 0) < 0 && errno == EINTR {}
+            ending.fill(raw)
+        }
     }
 
     deinit { kill() }
@@ -69,7 +81,7 @@ final class Child {
     /// Pulls the plug (SIGKILL) and waits until it has gone.
     func kill() {
         guard status == nil else { return }
-        _ = Glibc.kill(pid, SIGKILL)
+        try? process.kill()
         reap()
     }
 
@@ -86,8 +98,7 @@ final class Child {
 
     private func reap() {
         guard status == nil else { return }
-        var raw: Int32 = 0
-        while waitpid(pid, &raw, 0) < 0 && errno == EINTR {}
+        let raw = ending.value
         status = raw & 0x7f == 0 ? (raw >> 8) & 0xff : 128 + (raw & 0x7f)
     }
 }

@@ -27,19 +27,14 @@ enum Fault: CustomStringConvertible {
     /// Whether the long form of these tests is asked for (`make crash`): every call rather than some.
     static let isExhaustive = ProcessInfo.processInfo.environment["VMDEV_EXHAUSTIVE"] == "1"
 
-    /// The calls that only concern memory, threads and the end of the process: no file system answers them.
-    private static let internalCalls: Set<Int> = [
-        9, 10, 11, 12, 13, 14, 15, 25, 28, 39, 60, 131, 158, 186, 202, 218, 231, 273, 302, 318, 334,
-    ]
-
     /// The faults for a program that makes these calls: a kill at each, and errors at those that can have them; of the
     /// first part, in which the program is only being loaded, and elsewhere `density` of 1 in the short form.
-    static func all(for calls: [Int], oneIn density: Int, all last: Int = 0) -> [Fault] {
+    static func all(for calls: [SystemCall], oneIn density: Int, all last: Int = 0) -> [Fault] {
         var faults: [Fault] = []
         for (index, call) in calls.enumerated() {
             guard isExhaustive || index % density == 0 || index >= calls.count - last else { continue }
             faults.append(.kill(at: index + 1))
-            guard !internalCalls.contains(call) else { continue }
+            guard call == .error else { continue }
             let chosen = isExhaustive && last > 0 ? codes : [codes[(index / density) % codes.count]]
             faults += chosen.map { .error(at: index + 1, code: $0) }
         }
@@ -52,10 +47,23 @@ func run(_ name: String, _ arguments: [String], with fault: Fault) throws -> Chi
     try Child(program("fault"), ["/dev/null"] + fault.arguments + [program(name)] + arguments).finish()
 }
 
+/// What can happen at a system call of a program: one that only concerns memory, threads or the end of the process
+/// does not fail.
+enum SystemCall: String {
+    case kill, error
+}
+
 /// The system calls that a program of ours makes.
-func systemCalls(of name: String, _ arguments: [String]) throws -> [Int] {
+func systemCalls(of name: String, _ arguments: [String]) throws -> [SystemCall] {
+    try systemCalls(ofProgramAt: program(name), arguments)
+}
+
+/// Those that any program makes.
+func systemCalls(ofProgramAt path: String, _ arguments: [String]) throws -> [SystemCall] {
     let log = temporaryPath("calls")
     defer { try? FileManager.default.removeItem(atPath: log) }
-    try tool(program("fault"), [log, "count", "0", "0", program(name)] + arguments)
-    return try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").compactMap { Int($0) }
+    try tool(program("fault"), [log, "count", "0", "0", path] + arguments)
+    return try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").compactMap {
+        SystemCall(rawValue: String($0))
+    }
 }

@@ -28,8 +28,8 @@ final class Spawner: Sendable {
     }
 }
 
-/// A result that somebody waits for.
-private final class Box<Value: Sendable>: Sendable {
+/// A result that somebody waits for, once.
+final class Box<Value: Sendable>: Sendable {
     private let content = Mutex<Value?>(nil)
     private let filled = DispatchSemaphore(value: 0)
 
