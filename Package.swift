@@ -42,6 +42,9 @@ let package = Package(
             name: "SourceVMs", dependencies: ["Devices", "ExportProtocol", "HostDevices", "Platform"],
             swiftSettings: swift),
         .target(
+            name: "Qubes", dependencies: ["Assignments", "Devices", "HostDevices", "Hypervisors", "Platform"],
+            swiftSettings: swift),
+        .target(
             name: "Exporting",
             dependencies: ["Applying", "Devices", "ExportProtocol", "HostDevices", "Hypervisors", "Platform"],
             swiftSettings: swift),
@@ -52,8 +55,8 @@ let package = Package(
         .target(
             name: "Applying",
             dependencies: [
-                "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Settings", "SourceVMs",
-                "Systemd",
+                "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Qubes", "Settings",
+                "SourceVMs", "Systemd",
             ],
             swiftSettings: swift),
         .target(
@@ -80,6 +83,13 @@ let package = Package(
             path: "Tests/Support", swiftSettings: testing),
         .testTarget(
             name: "UnitsTests", dependencies: ["Devices", "Platform", "Units"], swiftSettings: testing),
+        .testTarget(
+            name: "QubesTests",
+            dependencies: [
+                "Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Qubes", "Settings",
+                "TestSupport",
+            ],
+            swiftSettings: testing),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: testing),
         .testTarget(
             name: "ExportProtocolTests", dependencies: ["Devices", "ExportProtocol"], swiftSettings: testing),

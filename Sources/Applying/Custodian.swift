@@ -16,6 +16,7 @@ struct Custodian {
             do { try folder.leases.grant(Lease(record: record, holder: holder)) } catch {
                 throw failure("written", error)
             }
+        case .hypervisor: break
         }
     }
 
@@ -26,6 +27,7 @@ struct Custodian {
             for name in HeldLock.names(of: record) { try keeper.letGo(name) }
         case .lease:
             do { try folder.leases.end(record) } catch { throw failure("removed", error) }
+        case .hypervisor: break
         }
     }
 

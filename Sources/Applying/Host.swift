@@ -1,8 +1,9 @@
 public import Assignments
-internal import Devices
+public import Devices
 public import HostDevices
 public import Hypervisors
 public import Platform
+internal import Qubes
 public import Settings
 internal import SourceVMs
 internal import Systemd
@@ -21,11 +22,31 @@ public struct Host: Sendable {
     public let hypervisor: any Hypervisor
     /// How long it may take for an answer.
     public let timeout: Duration
+    /// qubesd, where Qubes OS runs the VMs: it is what has assignments, devices and VMs there; nil elsewhere.
+    public let qubes: QubesAdmin?
+
+    /// Who exposes devices by that name; nil when nobody does. On Qubes OS every VM may, and what it does is qubesd's to say.
+    public func source(_ name: VMName) -> (any DeviceSource)? {
+        sources.first { $0.name == name } ?? qubes.map { QubesSource(name, admin: $0) }
+    }
 
     /// Chooses the parts.
     public init(root: Root, settings: Settings) {
         self.root = root
         self.settings = settings
+        // Qubes OS first: its dom0 has a libvirt as well, which is qubesd's.
+        let isQubes =
+            settings.hypervisor == .qubes || settings.hypervisor == .auto && QubesAdmin.isPresent(root: root)
+        if isQubes {
+            let admin = QubesAdmin(root: root, timeout: settings.qubesTimeout)
+            qubes = admin
+            store = QubesStore(admin)
+            hypervisor = Qubes(admin)
+            timeout = settings.qubesTimeout
+            sources = [QubesSource(.host, admin: admin)]
+            return
+        }
+        qubes = nil
         store = AssignmentTable(root: root)
         let hypervisor: any Hypervisor
         let timeout: Duration

@@ -36,7 +36,7 @@ public struct Problem: Error, Equatable, Sendable {
     }
 
     /// Whether the VM can start all the same.
-    public var isTolerable: Bool { assignment?.mode == .autoAttach }
+    public var isTolerable: Bool { assignment.map { $0.mode != .required } ?? false }
 
     /// The same after it was waited for in vain.
     func after(waiting duration: Duration) -> Problem {
@@ -81,9 +81,11 @@ extension Problem {
             case .silent: .sourceSilent
             case .notUnderstood: .notUnderstood
             case .exported: .exported
+            case .unknown: .sourceUnknown
+            case .unreachable: .unreachable
             }
         // A source VM's own trouble names no device.
-        let isAboutSource = [.notRunning, .silent, .notUnderstood].contains(error.kind)
+        let isAboutSource = [.notRunning, .silent, .notUnderstood, .unknown, .unreachable].contains(error.kind)
         let message = isAboutSource ? "\(Problem.subject(assignment)): \(error.message)" : error.message
         self.init(reason, assignment, message, remedy: error.remedy ?? "", isLate: error.kind == .notYet)
     }
@@ -97,7 +99,15 @@ extension Problem {
 
     /// The table as a whole.
     public init(_ error: TableError) {
-        self.init(error.kind == .forbidden ? .permission : .tableUnreadable, nil, error.description)
+        let reason: Reason =
+            switch error.kind {
+            case .forbidden: .permission
+            case .unreachable: .unreachable
+            case .refused, .unsupported: .refused
+            case .notUnderstood: .notUnderstood
+            case .unreadable, .unwritable, .busy, .changedMeanwhile, .malformed: .tableUnreadable
+            }
+        self.init(reason, nil, error.description)
     }
 }
 

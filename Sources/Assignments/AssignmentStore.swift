@@ -13,6 +13,26 @@ public protocol AssignmentStore: Sendable {
 
     /// Removes the assignments that `isUnwanted` chooses, and answers them in their order.
     func remove(where isUnwanted: (Assignment) -> Bool) throws(TableError) -> [Assignment]
+
+    /// The same among the assignments of one VM.
+    func remove(from vm: VMName, where isUnwanted: (Assignment) -> Bool) throws(TableError) -> [Assignment]
+
+    /// Why an assignment of that mode cannot be stored here, as a sentence without its full stop; nil when it can.
+    func objection(to mode: AssignmentMode) -> String?
+}
+
+extension AssignmentStore {
+    /// All are looked through.
+    public func remove(
+        from vm: VMName, where isUnwanted: (Assignment) -> Bool
+    ) throws(TableError) -> [Assignment] {
+        try remove { $0.target == vm && isUnwanted($0) }
+    }
+
+    /// Here is nobody who could ask.
+    public func objection(to mode: AssignmentMode) -> String? {
+        mode == .askToAttach ? "only Qubes OS can ask its user whether a device is to be attached" : nil
+    }
 }
 
 /// What storing an assignment came to.
@@ -31,11 +51,14 @@ public struct TableReading: Equatable, Sendable {
     public var rows: [TableRow]
     /// What is wrong; while there is anything, the VM must not start as if these were all of its rows.
     public var problems: [TableProblem]
+    /// What is left to another program, or is no more than a wish that nobody can fulfil: worth telling, and in nobody's way.
+    public var notes: [TableProblem]
 
     /// A reading with these rows and problems.
-    public init(rows: [TableRow] = [], problems: [TableProblem] = []) {
+    public init(rows: [TableRow] = [], problems: [TableProblem] = [], notes: [TableProblem] = []) {
         self.rows = rows
         self.problems = problems
+        self.notes = notes
     }
 
     /// The assignments alone.

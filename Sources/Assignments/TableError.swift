@@ -17,16 +17,29 @@ public struct TableError: Error, Hashable, Sendable, CustomStringConvertible {
         case changedMeanwhile
         /// It is not a table at all: too large, or not a file.
         case malformed
+        /// Who keeps it cannot be asked, or not in time.
+        case unreachable
+        /// Who keeps it said no.
+        case refused
+        /// Who keeps it has no such thing.
+        case unsupported
+        /// What keeps it gave an answer that was not understood.
+        case notUnderstood
     }
 
     /// What stood in the way.
     public let kind: Kind
-    /// The file that it is about.
+    /// The file that it is about; empty when it is none.
     public let path: String
     /// What happened, with the system's reason.
     public let message: String
     /// What to do about it.
     public let remedy: String
+
+    /// Describes an error of a store that is no file; `message` names the thing.
+    public init(_ kind: Kind, _ message: String, remedy: String) {
+        self.init(kind, "", printable(message, limit: 1024), remedy: printable(remedy, limit: 1024))
+    }
 
     init(_ kind: Kind, _ path: String, _ message: String, remedy: String) {
         self.kind = kind
@@ -36,7 +49,10 @@ public struct TableError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     /// "/etc/vmdev/assignments: cannot be read (Input/output error); check …".
-    public var description: String { "\(path): \(message); \(remedy)" }
+    public var description: String {
+        guard path.isEmpty else { return "\(path): \(message); \(remedy)" }
+        return remedy.isEmpty ? message : "\(message). \(remedy)"
+    }
 
     static func unreadable(_ path: String, _ error: SystemCallError) -> TableError {
         if error.isPermission {

@@ -1,4 +1,4 @@
-internal import Devices
+public import Devices
 
 /// A row of the table that is wrong.
 public struct TableProblem: Error, Hashable, Sendable, CustomStringConvertible {
@@ -18,9 +18,9 @@ public struct TableProblem: Error, Hashable, Sendable, CustomStringConvertible {
         var number: Int { (Field.allCases.firstIndex(of: self) ?? 0) + 1 }
     }
 
-    /// The path of the table.
+    /// The path of the table, or what stands in its place.
     public let file: String
-    /// The line, from 1.
+    /// The line, from 1; 0 in a store that has no lines.
     public let line: Int
     /// The VM that the row names, in printable form; nil when none can be made out, so that it could be any.
     public let target: String?
@@ -32,7 +32,16 @@ public struct TableProblem: Error, Hashable, Sendable, CustomStringConvertible {
     /// "/etc/vmdev/assignments:12: in field 4, the mode: 'maybe' is not a valid mode: expected …".
     public var description: String {
         let place = field.map { " in field \($0.number), the \($0.rawValue):" } ?? ""
-        return "\(file):\(line):\(place) \(message)"
+        return line == 0 ? "\(file): \(message)" : "\(file):\(line):\(place) \(message)"
+    }
+
+    /// Describes a row of a store that has no lines, such as qubesd; `message` is made printable.
+    public init(in store: String, target: VMName, _ message: String) {
+        file = store
+        line = 0
+        self.target = target.description
+        field = nil
+        self.message = printable(message, limit: 1024)
     }
 
     init(file: String, line: Int, target: String?, _ fault: RowFault) {

@@ -113,6 +113,10 @@ public struct SourceError: Error, Equatable, Sendable, CustomStringConvertible {
         case notUnderstood
         /// The source has given it to another VM.
         case exported
+        /// There is no such VM.
+        case unknown
+        /// Whoever knows what the source exposes cannot be asked, or not in time.
+        case unreachable
     }
 
     /// The kind.

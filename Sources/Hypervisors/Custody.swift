@@ -6,6 +6,8 @@ public enum Custody {
     case locks(any LockKeeper)
     /// Nothing can be handed to it: a lease names the process and is void when that has ended.
     case lease(LeaseHolder)
+    /// The hypervisor itself keeps account of who has what, and gives a device to nobody else (qubesd).
+    case hypervisor
 }
 
 /// A VM whose process can hold open files for us.

@@ -11,13 +11,20 @@ public struct Settings: Sendable {
         case qemu
         /// libvirt.
         case libvirt
+        /// Qubes OS, by its qubesd.
+        case qubes
     }
 
     /// `[Host] Hypervisor=`.
     public internal(set) var hypervisor = Hypervisor.auto
     /// `[Host] VMUnit=`: the name of the unit that starts a VM; by default one of the units that come with us.
     public var vmUnit: VMNamePattern {
-        chosenUnit ?? (hypervisor == .libvirt ? Settings.libvirtUnit : Settings.standardUnit)
+        if let chosenUnit { return chosenUnit }
+        return switch hypervisor {
+        case .libvirt: Settings.libvirtUnit
+        case .qubes: Settings.qubesUnit
+        case .auto, .qemu: Settings.standardUnit
+        }
     }
     /// The value of `VMUnit=`, if there is one.
     var chosenUnit: VMNamePattern?
@@ -30,6 +37,8 @@ public struct Settings: Sendable {
     public internal(set) var libvirtURI = Settings.standardURI
     /// `[Libvirt] TimeoutSec=`: how long libvirt may take for each answer; more than 0.
     public internal(set) var libvirtTimeout = Settings.standardLibvirtTimeout
+    /// `[Qubes] TimeoutSec=`: how long qubesd may take for each answer; more than 0.
+    public internal(set) var qubesTimeout = Settings.standardQubesTimeout
     /// What was not understood and passed over: unknown sections and keys.
     public private(set) var warnings: [SettingsProblem] = []
 
@@ -40,7 +49,7 @@ public struct Settings: Sendable {
     public internal(set) var sources: [Source] = []
 
     /// All settings, by their sections.
-    static let rules = ["Host": hostRules, "QEMU": qemuRules, "Libvirt": libvirtRules]
+    static let rules = ["Host": hostRules, "QEMU": qemuRules, "Libvirt": libvirtRules, "Qubes": qubesRules]
 
     /// The defaults.
     public init() {}

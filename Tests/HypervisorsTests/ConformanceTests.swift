@@ -153,6 +153,7 @@ import Testing
             #expect(holder.process.isAlive)
             try vm.end()
             #expect(!holder.process.isAlive)
+        case .hypervisor: Issue.record("asked of those that keep account themselves in another test")
         }
     }
 

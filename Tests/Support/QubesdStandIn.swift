@@ -77,9 +77,16 @@ package final class QubesdStandIn: Sendable {
             close(client)
             return
         }
-        let (header, answer) = model.withLock { $0.answer(request) }
+        let (header, answer, fault) = model.withLock { model in
+            var changed = model
+            let (header, answer) = changed.answer(request)
+            let fault = faults.withLock { $0.last { header.hasPrefix($0.prefix) }?.fault }
+            // Who says what was scripted does nothing for it.
+            if case .says = fault {} else { model = changed }
+            return (header, answer, fault)
+        }
         requests.withLock { $0.append(header) }
-        switch faults.withLock({ $0.last { header.hasPrefix($0.prefix) }?.fault }) {
+        switch fault {
         case nil:
             if header.hasPrefix("admin.Events") {
                 QubesdStandIn.send(Array("1\0\0connection-established\0\0".utf8), to: client)

@@ -195,7 +195,7 @@ public struct QubesAdmin: Sendable {
         return (try? new.get()) == nil && (try? old.get()) != nil
     }
 
-    private static func domains(_ data: [UInt8], of call: AdminCall) throws(QubesError) -> [Domain] {
+    static func domains(_ data: [UInt8], of call: AdminCall) throws(QubesError) -> [Domain] {
         var domains: [Domain] = []
         for line in try lines(data, of: call) {
             do throws(SyntaxError) {
@@ -213,7 +213,7 @@ public struct QubesAdmin: Sendable {
     }
 
     /// A row that is not understood is its own device's problem: whatever a device calls itself, the others are seen.
-    private static func list<Row>(
+    static func list<Row>(
         _ data: [UInt8], of call: AdminCall, _ read: (QubesRow) throws(SyntaxError) -> Row
     ) -> Result<List<Row>, QubesError> {
         do throws(QubesError) {
