@@ -51,7 +51,7 @@ let package = Package(
         .executableTarget(
             name: "vmdev-export", dependencies: ["Applying", "Exporting", "Platform", arguments],
             swiftSettings: swift),
-        .target(name: "Hypervisors", dependencies: ["Devices", "Platform"], swiftSettings: swift),
+        .target(name: "Hypervisors", dependencies: ["Devices", "Platform", "Systemd"], swiftSettings: swift),
         .target(
             name: "Applying",
             dependencies: [
@@ -106,14 +106,15 @@ let package = Package(
             name: "AssignmentsTests",
             dependencies: ["Assignments", "Devices", "Platform"],
             swiftSettings: testing),
-        .testTarget(name: "SystemdTests", dependencies: ["Platform", "Systemd"], swiftSettings: testing),
+        .testTarget(
+            name: "SystemdTests", dependencies: ["Platform", "Systemd", "TestSupport"], swiftSettings: testing),
         .testTarget(
             name: "HostDevicesTests",
             dependencies: ["Devices", "HostDevices", "Platform", "Systemd"],
             swiftSettings: testing),
         .testTarget(
             name: "HypervisorsTests",
-            dependencies: ["Devices", "Hypervisors", "Platform", "TestSupport"],
+            dependencies: ["Devices", "Hypervisors", "Platform", "Systemd", "TestSupport"],
             swiftSettings: testing),
         .testTarget(
             name: "ApplyingTests",

@@ -20,6 +20,12 @@ public struct Deadline: Sendable, Equatable {
         return left <= 0 ? 0 : Int32(clamping: (left + 999_999) / 1_000_000)
     }
 
+    /// What sd-bus(3) takes: microseconds left, rounded up, and 1 when passed (0 would be its own default).
+    public var microseconds: UInt64 {
+        let left = nanoseconds - Deadline.now
+        return left <= 0 ? 1 : UInt64((left + 999) / 1000)
+    }
+
     fileprivate static var now: Int64 {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)

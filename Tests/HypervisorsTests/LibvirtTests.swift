@@ -9,9 +9,11 @@ import Testing
 @Suite(.needsLoopDevices, .needsQEMU, .needsLibvirt) struct LibvirtTests {
     let soon = Deadline(after: .seconds(60))
 
-    @Test("Eight disks go in, read-write and read-only by turns, and the stored description stays as it was")
-    func eight() throws {
-        let domain = try LibvirtDomain(ports: 8)
+    @Test(
+        "Eight disks go in, read-write and read-only by turns, and the stored description stays as it was",
+        arguments: LibvirtDaemon.Way.allCases)
+    func eight(way: LibvirtDaemon.Way) throws {
+        let domain = try LibvirtDomain(ports: 8, on: LibvirtDaemon(way))
         let vm = try domain.connect()
         let disks = try (0..<8).map { _ in try LoopDisk() }
         let requests = try disks.enumerated().map { try $1.request(readOnly: $0 % 2 == 1) }
@@ -23,12 +25,14 @@ import Testing
         #expect(try !domain.daemon.virsh("dumpxml", "work", "--inactive").contains("<disk"))
     }
 
-    @Test("A disk that another VM has, of libvirt or not, is refused with that VM's name and process")
-    func foreignHolder() throws {
+    @Test(
+        "A disk that another VM has, of libvirt or not, is refused with that VM's name and process",
+        arguments: LibvirtDaemon.Way.allCases)
+    func foreignHolder(way: LibvirtDaemon.Way) throws {
         let disk = try LoopDisk()
         let other = try QEMUProcess("other", ports: 1)
         try other.connect().attach(try disk.request(claimed: false))
-        let domain = try LibvirtDomain(ports: 1)
+        let domain = try LibvirtDomain(ports: 1, on: LibvirtDaemon(way))
         let vm = try domain.connect()
         let error = #expect(throws: HypervisorError.self) { try vm.attach(disk.request(claimed: false)) }
         #expect(error?.kind == .taken)
@@ -66,18 +70,21 @@ import Testing
         #expect(errors.last??.remedy?.contains("<controller type='scsi' model='virtio-scsi'/>") == true)
     }
 
-    @Test("A domain that was suspended later is paused and not at its start")
-    func suspended() throws {
-        let domain = try LibvirtDomain()
+    @Test(
+        "A domain that was suspended later is paused and not at its start", arguments: LibvirtDaemon.Way.allCases)
+    func suspended(way: LibvirtDaemon.Way) throws {
+        let domain = try LibvirtDomain(on: LibvirtDaemon(way))
         let vm = try domain.connect()
         try vm.resume()
         try domain.daemon.virsh("suspend", "work")
         #expect(try vm.state() == .paused("user"))
     }
 
-    @Test("While libvirtd is away nothing is known, and the VM ends all the same; when it is back it knows all")
-    func restarted() throws {
-        let domain = try LibvirtDomain(ports: 2)
+    @Test(
+        "While libvirtd is away nothing is known, and the VM ends all the same; when it is back it knows all",
+        arguments: LibvirtDaemon.Way.allCases)
+    func restarted(way: LibvirtDaemon.Way) throws {
+        let domain = try LibvirtDomain(ports: 2, on: LibvirtDaemon(way))
         let vm = try domain.connect()
         let disks = [try LoopDisk(), try LoopDisk()]
         try vm.attach(try disks[0].request())
@@ -97,9 +104,11 @@ import Testing
         #expect(!holder.process.isAlive)
     }
 
-    @Test("A connection to a VM that was started anew does not speak to the new one")
-    func reincarnated() throws {
-        let domain = try LibvirtDomain()
+    @Test(
+        "A connection to a VM that was started anew does not speak to the new one",
+        arguments: LibvirtDaemon.Way.allCases)
+    func reincarnated(way: LibvirtDaemon.Way) throws {
+        let domain = try LibvirtDomain(on: LibvirtDaemon(way))
         let vm = try domain.connect()
         domain.kill()
         try domain.daemon.virsh("start", "work")
@@ -109,9 +118,11 @@ import Testing
         #expect(try domain.connect().state() == .running, "the new one is not ended in its place")
     }
 
-    @Test("A name that is a number, and one that is another's UUID, mean the domain of that name")
-    func confusing() throws {
-        let daemon = try LibvirtDaemon()
+    @Test(
+        "A name that is a number, and one that is another's UUID, mean the domain of that name",
+        arguments: LibvirtDaemon.Way.allCases)
+    func confusing(way: LibvirtDaemon.Way) throws {
+        let daemon = try LibvirtDaemon(way)
         let first = try LibvirtDomain("first", on: daemon)
         let second = try LibvirtDomain("1", on: daemon)
         let uuid = try daemon.virsh("domuuid", "first")
@@ -124,9 +135,11 @@ import Testing
         #expect(try first.connect().state() == .notStarted)
     }
 
-    @Test("Names of VMs that are none with us are passed over; they cannot be assigned anything")
-    func oddNames() throws {
-        let daemon = try LibvirtDaemon()
+    @Test(
+        "Names of VMs that are none with us are passed over; they cannot be assigned anything",
+        arguments: LibvirtDaemon.Way.allCases)
+    func oddNames(way: LibvirtDaemon.Way) throws {
+        let daemon = try LibvirtDaemon(way)
         let domain = try LibvirtDomain(on: daemon)
         for (index, name) in ["a b", "it's", "&lt;x>", "-x", "a%i", "\u{e9}", String(repeating: "x", count: 64)]
             .enumerated()

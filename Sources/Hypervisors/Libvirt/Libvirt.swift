@@ -17,20 +17,25 @@ public struct Libvirt: Hypervisor {
 
     private let root: Root
     private let timeout: Duration
-    private let transport: any LibvirtTransport
+    private let way: LibvirtChoice
 
-    /// Uses the libvirt under `root`; `timeout` is how long it may take for one answer.
+    /// Uses the libvirt under `root`, over D-Bus or by virsh; `timeout` is how long it may take for one answer.
     public init(root: Root, connection: Connection, timeout: Duration) {
+        let environment = Environment()
         self.init(
             root: root, timeout: timeout,
-            transport: Virsh(
-                program: "/usr/bin/virsh", uri: Libvirt.uri(connection, root), environment: Libvirt.environment))
+            way: LibvirtChoice(
+                address: connection == .system
+                    ? "unix:path=" + escaped(root.path("/run/dbus/system_bus_socket")) : environment.sessionBus,
+                virsh: Virsh(
+                    program: "/usr/bin/virsh", uri: Libvirt.uri(connection, root),
+                    environment: environment.forVirsh)))
     }
 
-    init(root: Root, timeout: Duration, transport: any LibvirtTransport) {
+    init(root: Root, timeout: Duration, way: LibvirtChoice) {
         self.root = root
         self.timeout = timeout
-        self.transport = transport
+        self.way = way
     }
 
     /// The sockets of libvirtd and of virtqemud, either of which may be the host's libvirt.
@@ -45,7 +50,10 @@ public struct Libvirt: Hypervisor {
     /// assigned to it.
     public func runningVMs() throws(HypervisorError) -> [VMName] {
         let domains: [LibvirtDomain]
-        do { domains = try transport.activeDomains(by: Deadline(after: timeout)) } catch {
+        do throws(LibvirtFailure) {
+            let deadline = Deadline(after: timeout)
+            domains = try way.transport(by: deadline).activeDomains(by: deadline)
+        } catch {
             throw HypervisorError(error, "the VMs of libvirt cannot be listed")
         }
         return domains.compactMap { try? VMName($0.name) }.filter { !$0.isHost }.sorted()
@@ -55,7 +63,11 @@ public struct Libvirt: Hypervisor {
     public func connect(
         to vm: VMName, until deadline: Deadline, waiting: Bool
     ) throws(HypervisorError) -> any RunningVM {
-        let domain = try find(vm, until: deadline, waiting: waiting)
+        let transport: any LibvirtTransport
+        do { transport = try way.transport(by: Deadline(after: timeout)) } catch {
+            throw HypervisorError(error, "VM \(vm)")
+        }
+        let domain = try find(vm, by: transport, until: deadline, waiting: waiting)
         guard let process = LibvirtProcess.find(domain, root: root) else {
             throw HypervisorError(
                 .unreachable, "VM \(vm): the QEMU process of its libvirt domain \(domain.uuid) cannot be found",
@@ -75,7 +87,7 @@ public struct Libvirt: Hypervisor {
     }
 
     private func find(
-        _ vm: VMName, until deadline: Deadline, waiting: Bool
+        _ vm: VMName, by transport: any LibvirtTransport, until deadline: Deadline, waiting: Bool
     ) throws(HypervisorError) -> LibvirtDomain {
         while true {
             do throws(LibvirtFailure) {
@@ -101,20 +113,37 @@ public struct Libvirt: Hypervisor {
         guard connection == .system, !root.isHost else { return connection.rawValue }
         let path = root.path(
             sockets.first { (try? FileStatus.ofEntry(root.path($0))) != nil } ?? "/run/libvirt/libvirt-sock")
-        let escaped = path.utf8.map { byte in
-            VMName.mayContain(byte) || byte == UInt8(ascii: "/")
-                ? String(decoding: [byte], as: UTF8.self)
-                : "%" + String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-        }
-        return "qemu+unix:///system?socket=\(escaped.joined())"
+        return "qemu+unix:///system?socket=\(escaped(path))"
+    }
+}
+
+/// Where the session of the user who calls is, as far as the environment says.
+private struct Environment {
+    private func value(_ name: String) -> String? {
+        guard let value = unsafe getenv(name) else { return nil }
+        return unsafe String(cString: value)
     }
 
-    private static var environment: [String] {
+    /// What virsh gets of it.
+    var forVirsh: [String] {
         ["HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"].compactMap { name in
-            guard let value = unsafe getenv(name) else { return nil }
-            return unsafe "\(name)=\(String(cString: value))"
+            value(name).map { "\(name)=\($0)" }
         } + ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
     }
+
+    /// The address of the user's bus; nil where there is none.
+    var sessionBus: String? {
+        value("DBUS_SESSION_BUS_ADDRESS") ?? value("XDG_RUNTIME_DIR").map { "unix:path=" + escaped($0 + "/bus") }
+    }
+}
+
+/// A path as URIs and addresses of D-Bus both take it.
+private func escaped(_ path: String) -> String {
+    path.utf8.map { byte in
+        VMName.mayContain(byte) || byte == UInt8(ascii: "/")
+            ? String(decoding: [byte], as: UTF8.self)
+            : "%" + String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+    }.joined()
 }
 
 extension HypervisorError {

@@ -10,6 +10,9 @@ struct Virsh: LibvirtTransport {
     /// What of our environment virsh gets: where the session of a user is.
     let environment: [String]
 
+    /// Whether it is there.
+    var isInstalled: Bool { (try? FileStatus.ofEntry(program)) != nil }
+
     func activeDomains(by deadline: Deadline) throws(LibvirtFailure) -> [LibvirtDomain] {
         try run("list", "--uuid", "--name", by: deadline).split(separator: "\n").compactMap { line in
             // "UUID NAME", and a name may have blanks.

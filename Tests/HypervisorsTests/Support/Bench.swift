@@ -5,10 +5,10 @@ import Platform
 
 /// A hypervisor to run the same tests on, and how to get a VM there.
 enum Bench: String, CaseIterable, Sendable {
-    case simulator, q35, i440fx, libvirt
+    case simulator, q35, i440fx, libvirt, libvirtBus
 
     /// Whether what is handed over stays open in the VM's process: a claim on a disk lasts as long as the VM has it.
-    var keepsClaims: Bool { self != .libvirt }
+    var keepsClaims: Bool { self != .libvirt && self != .libvirtBus }
 
     /// A VM that has not started, with at least `places` free places.
     func start(_ name: String = "work", places: Int = 4) throws -> TestVM {
@@ -24,8 +24,9 @@ enum Bench: String, CaseIterable, Sendable {
         case .i440fx:
             let process = try QEMUProcess(name, machine: .i440fx)
             return TestVM(name: process.name, hypervisor: process.hypervisor) { process.kill() }
-        case .libvirt:
-            let domain = try LibvirtDomain(name, ports: places)
+        case .libvirt, .libvirtBus:
+            let daemon = try LibvirtDaemon(self == .libvirtBus ? .bus : .virsh)
+            let domain = try LibvirtDomain(name, ports: places, on: daemon)
             return TestVM(name: domain.name, hypervisor: domain.hypervisor) { domain.kill() }
         }
     }

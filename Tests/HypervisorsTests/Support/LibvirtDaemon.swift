@@ -3,12 +3,19 @@ import Foundation
 import Glibc
 import Hypervisors
 import Platform
+import TestSupport
 
 /// A real libvirtd whose /run, /etc/libvirt and /var/lib/libvirt are in a folder of its own; it ends with the last
 /// reference.
 final class LibvirtDaemon: @unchecked Sendable {
     let folder: TemporaryFolder
+    private(set) var bus: MessageBus?
     private var process = Process()
+
+    /// How it is asked.
+    enum Way: String, CaseIterable, Sendable {
+        case virsh, bus
+    }
 
     /// Asking QEMU what it can do takes libvirt seconds: once for all tests.
     private static let capabilities: TemporaryFolder? = {
@@ -19,7 +26,16 @@ final class LibvirtDaemon: @unchecked Sendable {
         return folder
     }()
 
-    convenience init() throws { try self.init(capabilities: LibvirtDaemon.capabilities) }
+    convenience init(_ way: Way = .virsh) throws {
+        try self.init(capabilities: LibvirtDaemon.capabilities)
+        if way == .bus { bus = try MessageBus(root: folder.path, service: .activatable) }
+    }
+
+    /// With a bus that is no way to it, or none that we may take.
+    convenience init(bus service: MessageBus.Service) throws {
+        try self.init()
+        bus = try MessageBus(root: folder.path, service: service)
+    }
 
     private init(capabilities: TemporaryFolder?) throws {
         folder = try TemporaryFolder()
