@@ -73,6 +73,8 @@ install: ## install into DESTDIR and PREFIX (after make build)
 	install -m 644 units/vmdev@.service units/vmdev-replug@.service units/vmdev-export.socket units/vmdev-export@.service units/vmdev-started@.service units/libvirt-vm@.service $(SYSTEMD)/system/
 	install -d $(SYSTEMD)/system/libvirt-vm@.service.d
 	install -m 644 units/vmdev.conf $(SYSTEMD)/system/libvirt-vm@.service.d/vmdev.conf
+	install -d $(SYSTEMD)/system/qubes-vm@.service.d
+	install -m 644 units/qubes-vm@.service.d/50-vmdev.conf $(SYSTEMD)/system/qubes-vm@.service.d/50-vmdev.conf
 	install -m 755 units/libvirt/libvirt-vm units/libvirt/libvirt-hook $(LIBEXEC)/
 	install -d $(DESTDIR)$(PREFIX)/lib/udev/rules.d
 	install -m 644 units/90-vmdev.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/90-vmdev.rules

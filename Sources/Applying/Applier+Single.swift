@@ -44,7 +44,7 @@ extension Applier {
     }
 
     private func attach(_ item: Resolution.Item, to vm: any RunningVM) throws -> SingleResult {
-        let attaching = Attaching(vm: vm, sources: sources, locks: locks, timeout: timeout)
+        let attaching = Attaching(vm: vm, sources: sources(for: [item.assignment]), locks: locks, timeout: timeout)
         let (there, wrong) = attaching.alreadyThere([item], in: item.assignment.target)
         if let problem = wrong.first { return .failed(problem) }
         if !there.isEmpty { return .alreadyAttached(item.device) }
@@ -72,7 +72,7 @@ extension Applier {
             let lock = try lockVM(record.vm)
             try Attaching(vm: vm, sources: sources, locks: locks, timeout: timeout).detach(record)
             if let port = record.device.port {
-                try sources.first { $0.name == record.device.source }?
+                try source(record.device.source)?
                     .giveBack(port, of: record.device.deviceClass, from: record.vm)
             }
             lock.release()

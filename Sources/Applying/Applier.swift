@@ -13,15 +13,21 @@ public struct Applier: Sendable {
     let root: Root
     let reporter: any Reporter
     let timeout: Duration
-    let standardWait: @Sendable () -> Duration
+    var standardWait: @Sendable () -> Duration
+    /// How long the devices of a source VM that was just started are waited for, at least.
+    let sourceWait: Duration
+    private let otherSource: @Sendable (VMName) -> (any DeviceSource)?
 
     var locks: LockFolder { LockFolder(root: root) }
 
     /// Joins the parts; `timeout` bounds each answer of the VM. `standardWait` says how long a start waits for a late device
-    /// whose assignment does not say it, and is asked only then.
+    /// whose assignment does not say it, and is asked only then. `otherSource` finds a source by a name that is not among
+    /// `sources`.
     public init(
         store: any AssignmentStore, sources: [any DeviceSource], hypervisor: any Hypervisor, root: Root,
-        reporter: any Reporter, timeout: Duration, standardWait: @escaping @Sendable () -> Duration = { .zero }
+        reporter: any Reporter, timeout: Duration, standardWait: @escaping @Sendable () -> Duration = { .zero },
+        sourceWait: Duration = .seconds(30),
+        otherSource: @escaping @Sendable (VMName) -> (any DeviceSource)? = { _ in nil }
     ) {
         self.store = store
         self.sources = sources
@@ -30,6 +36,20 @@ public struct Applier: Sendable {
         self.reporter = reporter
         self.timeout = timeout
         self.standardWait = standardWait
+        self.sourceWait = sourceWait
+        self.otherSource = otherSource
+    }
+
+    /// The sources that these assignments name, and those that are always there.
+    func sources(for assignments: [Assignment]) -> [any DeviceSource] {
+        let known = Set(sources.map(\.name))
+        let others = Set(assignments.map(\.device.source)).subtracting(known).sorted()
+        return sources + others.compactMap(otherSource)
+    }
+
+    /// A source by its name.
+    func source(_ name: VMName) -> (any DeviceSource)? {
+        sources.first { $0.name == name } ?? otherSource(name)
     }
 
     /// What the program was called for.
@@ -43,11 +63,20 @@ public struct Applier: Sendable {
     /// Applies the VM's assignments and answers how the program ends.
     public func apply(to target: VMName, on occasion: Occasion) -> Sysexit {
         let (assignments, tableProblems) = read(target)
+        let isNothing = assignments.isEmpty && tableProblems.isEmpty
+        var occasion = occasion
+        if hypervisor.startManner == .whole {
+            // A VM that was up before is not ended for what it lacks.
+            let isPrepared = StartMark(target, root: root).take()
+            if occasion == .boot, !isPrepared { occasion = .byHand }
+            // Nor does it wait for us.
+            if isNothing { return .success }
+        }
         do {
             reporter.progress("waiting for VM \(target)")
             let vm = try connect(to: target, waiting: occasion == .boot)
             // A VM without assignments is let go at once: nothing of what follows is its business.
-            guard !assignments.isEmpty || !tableProblems.isEmpty else { return start(vm, target, occasion, [], []) }
+            guard !isNothing else { return start(vm, target, occasion, [], []) }
             let lock = try lockVM(target)
             let status = start(vm, target, occasion, assignments, tableProblems)
             lock.release()
@@ -75,16 +104,14 @@ public struct Applier: Sendable {
 
     /// Says what the next start of the VM would come to, without changing anything.
     public func check(_ target: VMName) -> Sysexit {
-        let (assignments, tableProblems) = read(target)
-        let resolution = resolve(assignments)
-        for problem in tableProblems + resolution.problems { report(problem, target) }
-        for item in resolution.items {
+        let forecast = forecast(target, readAll(target), waiting: false)
+        for problem in forecast.problems { report(problem, target) }
+        for item in forecast.items {
             reportFollowed(item)
             for caution in item.device.cautions { report(caution, of: item) }
         }
-        let problems = (tableProblems + resolution.problems).filter { !$0.isTolerable }
-        let status = Sysexit.first(of: problems.map(\.reason.status))
-        let count = resolution.items.count
+        let status = forecast.status
+        let count = forecast.items.count
         reporter.report(
             status == .success
                 ? Outcome(.complete, target: target, "VM \(target): would start with \(devices(count))")
@@ -139,17 +166,39 @@ public struct Applier: Sendable {
         return isComplete
     }
 
-    func read(_ target: VMName) -> ([Assignment], [Problem]) {
+    /// The rows of a VM.
+    struct Reading {
+        /// What is to be attached.
+        var assignments: [Assignment] = []
+        /// What the user is to be asked about, and not by us.
+        var questions: [Assignment] = []
+        /// What is wrong.
+        var problems: [Problem] = []
+
+        var isEmpty: Bool { assignments.isEmpty && questions.isEmpty && problems.isEmpty }
+        var hasFailed: Bool { problems.contains { !$0.isTolerable } }
+    }
+
+    func readAll(_ target: VMName) -> Reading {
         do {
             let reading = try store.assignments(of: target)
-            return (reading.rows.map(\.assignment), reading.problems.map(Problem.init))
+            let all = reading.rows.map(\.assignment)
+            return Reading(
+                assignments: all.filter { $0.mode != .askToAttach },
+                questions: all.filter { $0.mode == .askToAttach },
+                problems: reading.problems.map(Problem.init))
         } catch {
-            return ([], [Problem(error)])
+            return Reading(problems: [Problem(error)])
         }
     }
 
+    func read(_ target: VMName) -> ([Assignment], [Problem]) {
+        let reading = readAll(target)
+        return (reading.assignments, reading.problems)
+    }
+
     func resolve(_ assignments: [Assignment]) -> Resolution {
-        Resolution(assignments, sources: sources, locks: locks, hypervisor: hypervisor)
+        Resolution(assignments, sources: sources(for: assignments), locks: locks, hypervisor: hypervisor)
     }
 
     /// One transaction at a time for one VM.
@@ -195,7 +244,7 @@ public struct Applier: Sendable {
                 """))
     }
 
-    private func refuse(_ target: VMName, _ problems: [Problem]) -> Sysexit {
+    func refuse(_ target: VMName, _ problems: [Problem]) -> Sysexit {
         for problem in problems { report(problem, target) }
         return Sysexit.first(of: problems.map(\.reason.status))
     }

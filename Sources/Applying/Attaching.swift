@@ -31,6 +31,7 @@ struct Attaching {
     /// what is wrong with those that it has otherwise than asked for.
     func alreadyThere(_ items: [Resolution.Item], in target: VMName) -> ([Resolution.Item], [Problem]) {
         guard !items.isEmpty else { return ([], []) }
+        if case .hypervisor = vm.custody { return alreadyThere(items) }
         let mine: [LockRecord]
         do {
             mine = try locks.live().filter { $0.vm == target }
@@ -67,6 +68,27 @@ struct Attaching {
             return (
                 pairs.filter { $0.1 == nil }.map(\.0),
                 lost + pairs.compactMap { item, failure in failure.map { Problem($0, item.assignment) } }
+            )
+        } catch {
+            return ([], items.map { Problem(error, $0.assignment) })
+        }
+    }
+
+    /// The same where the hypervisor itself keeps the account.
+    private func alreadyThere(_ items: [Resolution.Item]) -> ([Resolution.Item], [Problem]) {
+        do {
+            let present = try vm.attachments()
+            let there = items.filter { present.contains($0.record.id) }
+            let failures = try vm.verify(
+                there.map { item in
+                    AttachRequest(
+                        device: item.device, options: item.assignment.options, readOnly: item.readOnly,
+                        backing: .alreadyThere)
+                })
+            let pairs = zip(there, failures)
+            return (
+                pairs.filter { $0.1 == nil }.map(\.0),
+                pairs.compactMap { item, failure in failure.map { Problem($0, item.assignment) } }
             )
         } catch {
             return ([], items.map { Problem(error, $0.assignment) })

@@ -41,7 +41,7 @@ public struct Host: Sendable {
             let admin = QubesAdmin(root: root, timeout: settings.qubesTimeout)
             qubes = admin
             store = QubesStore(admin)
-            hypervisor = Qubes(admin)
+            hypervisor = Qubes(admin, agent: root.path("/var/run/qubes/device-agent.GUI"))
             timeout = settings.qubesTimeout
             sources = [QubesSource(.host, admin: admin)]
             return
@@ -79,7 +79,8 @@ extension Applier {
     public init(_ host: Host, reporter: any Reporter) {
         self.init(
             store: host.store, sources: host.sources, hypervisor: host.hypervisor, root: host.root,
-            reporter: reporter, timeout: host.timeout, standardWait: { deviceTimeout(on: host) })
+            reporter: reporter, timeout: host.timeout, standardWait: { deviceTimeout(on: host) },
+            sourceWait: host.settings.deviceTimeout ?? .seconds(30), otherSource: host.source)
     }
 }
 

@@ -65,6 +65,8 @@ public struct Outcome: Equatable, Sendable {
         case stillHeld
         /// A device came back to the driver of the host that had it before.
         case givenBack
+        /// A VM was started because it exposes a device that another one needs.
+        case sourceStarted
         /// Devices that are late are waited for.
         case waiting
         /// Something about a device that is worth knowing before it is missed.
@@ -96,6 +98,7 @@ public struct Outcome: Equatable, Sendable {
             case .stillHeld: MessageID(0x7f0c1d7b6a944f0c, 0x9c5a0b8cbb2f1e63)
             case .givenBack: MessageID(0x2c8f_0d6e_b1a7_4f53, 0x9e44_6a0f_d2b7_1c85)
             case .waiting: MessageID(0x5c3e_8a41_90d7_4b6f, 0xa2c9_1f7d_64e8_b035)
+            case .sourceStarted: MessageID(0x9a41_7c0b_52e6_4d18, 0xa6f3_40d9_8b1c_e572)
             case .caution: MessageID(0x6d1b_93e0_47ac_4c2e, 0xb8f1_0e5d_37a9_64f2)
             case .reattached: MessageID(0xf17a_6427_2aca_4714, 0x9e49_5888_56b1_4430)
             case .passedOver: MessageID(0x0bf0_4280_32d3_43ba, 0xbe9d_1067_743c_a74a)
@@ -111,7 +114,7 @@ public struct Outcome: Equatable, Sendable {
             case .skipped, .followed, .leftAlone, .stillHeld, .settingIgnored, .caution, .plugFailed: .warning
             case .startRefused, .passedOver: .notice
             case .attached, .alreadyAttached, .detached, .started, .complete, .released, .givenBack, .waiting,
-                .reattached:
+                .reattached, .sourceStarted:
                 .info
             }
         }

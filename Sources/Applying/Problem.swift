@@ -15,19 +15,22 @@ public struct Problem: Error, Equatable, Sendable {
     public let remedy: String
     /// Whether it may heal by itself: the device, or who exposes it, is not there yet.
     public let isLate: Bool
+    /// Whether it keeps the VM from starting, whatever the assignment's mode says.
+    let isGrave: Bool
     /// How long it was waited for in vain; nil when it was not.
     public private(set) var waited: Duration?
 
     /// Describes a problem; `message` and `remedy` are made printable.
     public init(
         _ reason: Reason, _ assignment: Assignment? = nil, _ message: String, remedy: String = "",
-        isLate: Bool = false
+        isLate: Bool = false, isGrave: Bool = false
     ) {
         self.reason = reason
         self.assignment = assignment
         self.message = printable(message, limit: 2048)
         self.remedy = printable(remedy, limit: 2048)
         self.isLate = isLate
+        self.isGrave = isGrave
     }
 
     /// Message and remedy as one text.
@@ -36,7 +39,7 @@ public struct Problem: Error, Equatable, Sendable {
     }
 
     /// Whether the VM can start all the same.
-    public var isTolerable: Bool { assignment.map { $0.mode != .required } ?? false }
+    public var isTolerable: Bool { !isGrave && assignment.map { $0.mode != .required } ?? false }
 
     /// The same after it was waited for in vain.
     func after(waiting duration: Duration) -> Problem {
@@ -59,6 +62,8 @@ extension Problem {
             case .taken: .taken
             case .noRoom: .noRoom
             case .unsupported: .optionUnsupported
+            case .incapable: .incapable
+            case .noAgent: .agentMissing
             case .notUnderstood: .notUnderstood
             case .notVerified: .notVerified
             }

@@ -1,11 +1,14 @@
 internal import Devices
 internal import HostDevices
+internal import Hypervisors
 internal import Platform
 
 /// The texts of what resolving can find: each names VM, class, source and port, what was expected, what is there, and
 /// what to do.
 extension Problem {
-    static func notThere(_ assignment: Assignment, _ match: Match, source: any DeviceSource) -> Problem {
+    static func notThere(
+        _ assignment: Assignment, _ match: Match, source: any DeviceSource, follow: Bool
+    ) -> Problem {
         let wanted = assignment.device
         let name = subject(assignment)
         switch match {
@@ -21,7 +24,10 @@ extension Problem {
             return Problem(
                 .deviceMoved, assignment,
                 "\(name) is not in its port: expected \(expectation(wanted)), and it is at \(other.name) now",
-                remedy: "Plug it back, or assign it without follow=no.")
+                remedy: follow
+                    ? "Plug it back, or assign it without follow=no."
+                    : "Plug it back, or assign it where it is: vmdevctl \(wanted.deviceClass) assign --required \(assignment.target) \(other.name)."
+            )
         case .ambiguous(let devices):
             return Problem(
                 .deviceAmbiguous, assignment,
@@ -90,6 +96,32 @@ extension Problem {
             remedy:
                 "Stop \(vm), or detach the device from it; 'vmdevctl \(device.deviceClass) list' shows who has what."
         )
+    }
+
+    static func held(_ assignment: Assignment, by vms: [VMName]) -> Problem {
+        let names = vms.map { "VM \($0)" }.joined(separator: " and ")
+        return Problem(
+            .taken, assignment, "\(subject(assignment)) is attached to \(names)",
+            remedy:
+                "Stop \(names), or detach the device from it; 'vmdevctl \(assignment.device.deviceClass) list' shows who has what."
+        )
+    }
+
+    static func nobodyAsks(_ assignment: Assignment) -> Problem {
+        Problem(
+            .agentMissing, assignment,
+            "\(subject(assignment)) is there and the user is to be asked whether to attach it, and nobody is there to ask: no device agent runs on the desktop",
+            remedy: """
+                Start the VM from a desktop session, or change the mode: \(command("assign --auto-attach", assignment)).
+                """, isGrave: true)
+    }
+
+    static func sourceNotStarted(_ assignment: Assignment, _ error: HypervisorError) -> Problem {
+        let source = assignment.device.source
+        return Problem(
+            error.kind == .unreachable ? .unreachable : .sourceNotRunning, assignment,
+            "\(subject(assignment)) is not there: source VM \(source) could not be started: \(error.message)",
+            remedy: error.remedy ?? "See why: qvm-start \(source)")
     }
 
     static func overlap(_ assignment: Assignment, _ device: Device, _ other: Device) -> Problem {

@@ -20,6 +20,8 @@ public struct Program: Sendable {
         case byHand
         /// From the VM's unit, as it starts.
         case boot
+        /// From the VM's unit, before it starts the VM.
+        case prepare
         /// To know what would happen.
         case check
         /// From the VM's unit, after it has ended.
@@ -28,8 +30,10 @@ public struct Program: Sendable {
 
     /// Does it, and answers how the program ends.
     public func run(_ target: VMName, _ occasion: Occasion) -> Sysexit {
-        guard let applier = applier(for: target) else { return .configuration }
+        guard let host = host(for: target) else { return .configuration }
+        let applier = Applier(host, reporter: reporter)
         switch occasion {
+        case .prepare: return applier.prepare(target, startingSources: host.settings.startsSourceVMs)
         case .byHand: return applier.apply(to: target, on: .byHand)
         case .boot: return applier.apply(to: target, on: .boot)
         case .check: return applier.check(target)
@@ -38,10 +42,12 @@ public struct Program: Sendable {
     }
 
     /// A device was plugged in: gives it to the VMs that run and have it assigned.
-    public func replug(_ plug: Plug) -> Sysexit { applier(for: .host)?.replug(plug) ?? .configuration }
+    public func replug(_ plug: Plug) -> Sysexit {
+        host(for: .host).map { Applier($0, reporter: reporter).replug(plug) } ?? .configuration
+    }
 
-    /// The applier of this host; nil when its settings cannot be used, which is told as concerning `target`.
-    private func applier(for target: VMName) -> Applier? {
+    /// This host; nil when its settings cannot be used, which is told as concerning `target`.
+    private func host(for target: VMName) -> Host? {
         let settings: Settings
         do {
             settings = try Settings(root: root)
@@ -53,7 +59,7 @@ public struct Program: Sendable {
         for warning in settings.warnings {
             reporter.report(Outcome(.settingIgnored, target: target, warning.description))
         }
-        return Applier(Host(root: root, settings: settings), reporter: reporter)
+        return Host(root: root, settings: settings)
     }
 
     /// What of the environment is of any interest.

@@ -32,6 +32,10 @@ public enum Reason: String, Sendable, CaseIterable {
     case overlap
     /// The hypervisor cannot honour an option.
     case optionUnsupported = "option-unsupported"
+    /// The hypervisor's release, or the VM as it is configured, cannot do this.
+    case incapable
+    /// An agent that is needed for the device is not there: in the VM, in its AudioVM, or on the desktop.
+    case agentMissing = "agent-missing"
     /// The table has a wrong row for this VM.
     case tableWrong = "table-wrong"
     /// The table cannot be read.
@@ -68,7 +72,7 @@ public enum Reason: String, Sendable, CaseIterable {
             .sourceUnknown, .sourceUnreadable, .sourceNotRunning:
             .unavailable
         case .usedByHost, .usedBySource, .exported, .taken: .taken
-        case .overlap, .optionUnsupported, .tableWrong: .tableWrong
+        case .overlap, .optionUnsupported, .incapable, .agentMissing, .tableWrong: .tableWrong
         case .tableUnreadable, .configuration, .noRoom, .wrongVM: .configuration
         case .refused, .notVerified, .notUnderstood, .notGivenBack: .refused
         case .notRunning, .sourceSilent, .unreachable, .wrongState, .busy: .unreachable

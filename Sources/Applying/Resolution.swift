@@ -16,7 +16,7 @@ public struct Resolution: Sendable {
         public let movedFrom: Port?
 
         /// Whether the guest gets it for reading only.
-        public var readOnly: Bool { assignment.options.readOnly ?? device.block?.isReadOnly ?? false }
+        public var readOnly: Bool { assignment.options.readOnly ?? device.isReadOnly ?? false }
 
         /// What the lock file says of it.
         public var record: LockRecord {
@@ -44,13 +44,15 @@ public struct Resolution: Sendable {
                     throw Problem(objection, assignment)
                 }
                 let (source, devices) = try candidates.of(index, assignment)
-                let item = try Resolution.item(assignment, among: devices, of: source)
+                let item = try Resolution.item(
+                    assignment, among: devices, of: source, follow: hypervisor.startManner == .paused)
                 try Resolution.refuse(item, locks: locks)
                 items.append(item)
             } catch {
                 problems.append(error)
             }
         }
+        refuseHeld(hypervisor)
         keepMostSpecific()
         refuseOverlaps()
         refuseUnfit(sources)
@@ -68,11 +70,11 @@ public struct Resolution: Sendable {
     }
 
     private static func item(
-        _ assignment: Assignment, among devices: [Device], of source: any DeviceSource
+        _ assignment: Assignment, among devices: [Device], of source: any DeviceSource, follow: Bool
     ) throws(Problem) -> Item {
-        let match = assignment.device.match(among: devices, follow: assignment.options.follow)
+        let match = assignment.device.match(among: devices, follow: follow && assignment.options.follow)
         guard case .found(let device, let movedFrom) = match else {
-            throw .notThere(assignment, match, source: source)
+            throw .notThere(assignment, match, source: source, follow: follow)
         }
         return Item(assignment: assignment, device: device, movedFrom: movedFrom)
     }
@@ -84,7 +86,7 @@ public struct Resolution: Sendable {
         if let use = device.uses.first(where: { $0 != .exported(assignment.target) }) {
             throw .usedByHost(assignment, device, use)
         }
-        if device.block?.isReadOnly == true, assignment.options.readOnly == false {
+        if device.isReadOnly == true, assignment.options.readOnly == false {
             throw .readOnly(assignment, device)
         }
         let holders: [LockRecord]
@@ -96,6 +98,25 @@ public struct Resolution: Sendable {
             return holder.canonical.key != device.canonical.key && holder.canonical.overlaps(device.canonical)
         }
         guard others.isEmpty else { throw .taken(assignment, device, by: others) }
+    }
+
+    /// What another VM has by the account of the hypervisor itself.
+    private mutating func refuseHeld(_ hypervisor: any Hypervisor) {
+        let holders: [[VMName]]
+        do {
+            holders = try hypervisor.holders(of: items.map(\.device))
+        } catch {
+            // In doubt somebody has it.
+            problems += items.map { Problem(error, $0.assignment) }
+            items = []
+            return
+        }
+        var free: [Item] = []
+        for (item, vms) in zip(items, holders) {
+            let others = vms.filter { $0 != item.assignment.target }
+            if others.isEmpty { free.append(item) } else { problems.append(.held(item.assignment, by: others)) }
+        }
+        items = free
     }
 
     /// Of several assignments that mean one device the most specific says how; it is required if

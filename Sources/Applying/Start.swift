@@ -1,5 +1,6 @@
 internal import Assignments
 internal import Devices
+internal import HostDevices
 internal import Hypervisors
 
 /// One run of the transaction on one VM that is connected and locked for us.
@@ -20,13 +21,16 @@ struct Start {
         self.occasion = occasion
     }
 
+    private var sources: [any DeviceSource] = []
+
     private var attaching: Attaching {
-        Attaching(vm: vm, sources: applier.sources, locks: applier.locks, timeout: applier.timeout)
+        Attaching(vm: vm, sources: sources, locks: applier.locks, timeout: applier.timeout)
     }
 
     /// Applies what was read of the table.
     mutating func run(_ assignments: [Assignment], tableProblems: [Problem]) -> Sysexit {
         problems = tableProblems
+        sources = applier.sources(for: assignments)
         do {
             state = try vm.state()
         } catch {

@@ -89,7 +89,7 @@ struct Waiting {
     // MARK: Listening
 
     private mutating func listen(for assignments: [Assignment]) {
-        for source in applier.sources {
+        for source in applier.sources(for: assignments) {
             let references = assignments.filter { $0.device.source == source.name && $0.options.timeout != .zero }
                 .map(\.device)
             guard !references.isEmpty else { continue }

@@ -91,7 +91,7 @@ public struct Story: Hashable, Sendable {
         case .stillHeld: "ended, and holds a device"
         case .failed: "failed"
         case .givenBack: "ended"
-        case .waiting: "waits"
+        case .waiting, .sourceStarted: "waits"
         case .attached, .alreadyAttached, .followed, .detached, .skipped, .caution, .settingIgnored, .reattached,
             nil:
             "changed"

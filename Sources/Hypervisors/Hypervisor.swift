@@ -17,6 +17,63 @@ public protocol Hypervisor: Sendable {
 
     /// Says why an option of the class cannot be honoured here; nil when all can.
     func objection(to options: DeviceOptions, of deviceClass: DeviceClass) -> HypervisorError?
+
+    /// How VMs are started here.
+    var startManner: StartManner { get }
+
+    /// Which VMs have each of these devices, or a part of it, by the hypervisor's own account; none where our locks are the
+    /// account.
+    func holders(of devices: [Device]) throws(HypervisorError) -> [[VMName]]
+
+    /// What a VM that is not started yet would come to with these devices, all of them required.
+    func preview(of vm: VMName, with requests: [AttachRequest]) throws(HypervisorError) -> StartPreview
+
+    /// Starts a VM whole and waits until it is up; one that is up already, or on its way, is no error.
+    func start(_ vm: VMName, until deadline: Deadline) throws(HypervisorError)
+}
+
+/// How VMs are started by a hypervisor's own means.
+public enum StartManner: Sendable {
+    /// Paused before the first instruction: we attach, and let the VM run.
+    case paused
+    /// As a whole, with what is assigned: we look before it, and after it. A device is only had in the port that its
+    /// assignment names.
+    case whole
+}
+
+/// What a start would come to, as far as a hypervisor can tell before.
+public struct StartPreview: Sendable {
+    /// Whether the VM is up, so that nothing is about to be started.
+    public var isUp = false
+    /// Why each device would not arrive as it was asked for, in the order in which they were given; nil for one that would.
+    public var objections: [HypervisorError?]
+    /// Whether somebody is there to ask the user about a device, as Qubes OS does; nil when that is not known.
+    public var canAsk: Bool?
+
+    /// A preview without objections against so many devices.
+    public init(devices count: Int) { objections = Array(repeating: nil, count: count) }
+}
+
+extension Hypervisor {
+    /// Paused.
+    public var startManner: StartManner { .paused }
+
+    /// None: our locks say it.
+    public func holders(of devices: [Device]) throws(HypervisorError) -> [[VMName]] {
+        Array(repeating: [], count: devices.count)
+    }
+
+    /// Nothing is known before the VM is there.
+    public func preview(of vm: VMName, with requests: [AttachRequest]) throws(HypervisorError) -> StartPreview {
+        StartPreview(devices: requests.count)
+    }
+
+    /// Not here.
+    public func start(_ vm: VMName, until deadline: Deadline) throws(HypervisorError) {
+        throw HypervisorError(
+            .unsupported, "VM \(vm) cannot be started by us: \(name) starts no VM whole",
+            remedy: "Start it by its unit")
+    }
 }
 
 /// One VM that runs, over its control connection: the connection ends when the last reference goes.

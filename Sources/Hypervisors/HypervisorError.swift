@@ -20,6 +20,10 @@ public struct HypervisorError: Error, Equatable, Sendable, CustomStringConvertib
         case noRoom
         /// It cannot do this at all.
         case unsupported
+        /// This release of it, or a VM as it is configured, cannot do this.
+        case incapable
+        /// Somebody is not there who is needed for this: an agent in a VM or on the desktop.
+        case noAgent
         /// We did not understand the answer.
         case notUnderstood
         /// It said yes, and the device is not there or not as asked for.

@@ -9,7 +9,7 @@ public import Platform
 public struct QubesSource: DeviceSource {
     /// Its name.
     public let name: VMName
-    private let admin: QubesAdmin
+    let admin: QubesAdmin
 
     /// What `name` exposes, by the word of `admin`.
     public init(_ name: VMName, admin: QubesAdmin) {

@@ -25,6 +25,14 @@ extension Settings {
             settings.chosenUnit = pattern
             return true
         },
+        SettingRule(key: "StartSourceVM", expectation: "yes or no") { settings, value in
+            switch value.lowercased() {
+            case "", "0", "no", "false", "off": settings.startsSourceVMs = false
+            case "1", "yes", "true", "on": settings.startsSourceVMs = true
+            default: return false
+            }
+            return true
+        },
         SettingRule(key: "DeviceTimeoutSec", expectation: TimeSpan.expectation + ", or nothing") {
             settings, value in
             if value.isEmpty {

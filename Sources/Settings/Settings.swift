@@ -31,6 +31,8 @@ public struct Settings: Sendable {
     /// `[Host] DeviceTimeoutSec=`: how long a start waits for a device that is late; nil when it depends on whether the host
     /// itself is still booting.
     public internal(set) var deviceTimeout: Duration?
+    /// `[Host] StartSourceVM=`: whether the VMs that expose a VM's devices are started before it (Qubes OS).
+    public internal(set) var startsSourceVMs = false
     /// `[QEMU] QMPTimeoutSec=`: how long to wait for the monitor of a VM; more than 0.
     public internal(set) var qmpTimeout = Settings.standardTimeout
     /// `[Libvirt] URI=`: whose libvirt it is, "qemu:///system" or "qemu:///session".

@@ -10,7 +10,7 @@ struct VMDevApply: ParsableCommand {
         commandName: "vmdev-apply",
         abstract: "Give a VM the devices that are assigned to it, or keep it from starting.",
         usage: """
-            vmdev-apply [--boot | --check | --release] [--root=<dir>] <vm>
+            vmdev-apply [--prepare | --boot | --check | --release] [--root=<dir>] <vm>
             vmdev-apply --replug=<device> [--root=<dir>]
             """,
         discussion: """
@@ -19,16 +19,24 @@ struct VMDevApply: ParsableCommand {
             ended before it has run, and the reason is told in the journal or on standard error.
 
             A VM's own unit calls it: ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot %i
+            On Qubes OS --prepare comes before the start (ExecStartPre=), and --boot after it.
+
             By hand, on a VM that is up, it attaches what is missing and leaves the VM alone. A udev rule calls it with \
             --replug for a device that is plugged in: VMs that run and have it assigned get it.
 
-            Exit status: 0 all is well; 64 wrong arguments; 65 the assignment table is wrong; 69 a required device is \
-            not available; 73 it is taken by another VM or by the host; 74 the hypervisor refused; 75 the VM cannot \
+            Exit status: 0 all is well; 64 wrong arguments; 65 the assignments are wrong, or ask for what cannot be; \
+            69 a required device is not available; 73 it is taken by another VM or by the host; 74 the hypervisor refused; 75 the VM cannot \
             be reached in time; 77 no permission; 78 a setting, or the VM's own arguments, have to be changed.
             """)
 
     @Flag(help: "The VM's unit is starting: wait for its socket, and end the VM if a required device fails.")
     var boot = false
+
+    @Flag(
+        help:
+            "The VM's unit is about to start it: fail if a required device cannot be had (Qubes OS; --boot comes after it)."
+    )
+    var prepare = false
 
     @Flag(help: "Say what the next start would come to, with its exit status, and change nothing.")
     var check = false
@@ -50,8 +58,8 @@ struct VMDevApply: ParsableCommand {
     var vm: VMName?
 
     func validate() throws {
-        if [boot, check, release, replug != nil].count(where: { $0 }) > 1 {
-            throw ValidationError("--boot, --check, --release and --replug exclude each other.")
+        if [prepare, boot, check, release, replug != nil].count(where: { $0 }) > 1 {
+            throw ValidationError("--prepare, --boot, --check, --release and --replug exclude each other.")
         }
         if (vm == nil) == (replug == nil) {
             throw ValidationError(vm == nil ? "Name a VM." : "--replug finds the VMs by itself; name none.")
@@ -62,7 +70,7 @@ struct VMDevApply: ParsableCommand {
 
     func run() throws {
         let occasion: Program.Occasion =
-            boot ? .boot : check ? .check : release ? .release : .byHand
+            prepare ? .prepare : boot ? .boot : check ? .check : release ? .release : .byHand
         let program = Program(root: Root(root), name: "vmdev-apply")
         let status = replug.map(program.replug) ?? vm.map { program.run($0, occasion) } ?? .usage
         throw ExitCode(status.rawValue)

@@ -208,6 +208,8 @@ package final class FakeStore: AssignmentStore {
 
 /// Remembers what was told.
 package final class Recorder: Reporter {
+    package init() {}
+
     private let told = Mutex<[Outcome]>([])
 
     private let states = Mutex<[String]>([])

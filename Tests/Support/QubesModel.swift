@@ -47,6 +47,11 @@ package struct QubesModel {
         /// An Attach that says yes and attaches nothing.
         package var attachesNothing = false
         package var hasDenyList = false
+        package var properties = ["audiovm": "dom0", "virt_mode": "hvm", "guivm": "dom0"]
+        /// Ports of devices that silently do not arrive at a start.
+        package var losesAtStart: Set<String> = []
+        /// What its source exposes only once it has been told of: a device that is late.
+        package var late: [String: [Exposed]] = [:]
 
         package init(state: String = "Halted") { self.state = state }
     }
@@ -88,11 +93,16 @@ package struct QubesModel {
             return text(["mem=0 mem_static_max=0 cputime=0 power_state=\(domains[vm]?.state ?? "NA")"])
         case "admin.deviceclass.List": return text(["mic\n", "usb\n", "block\n", "pci\n"])
         case "admin.vm.Start":
-            guard domains[vm]?.state == "Halted" else {
-                return .exception(type: "QubesException", message: "", arguments: [])
-            }
-            domains[vm]?.state = "Running"
+            // qubesd does nothing for a VM that is up, or on its way.
+            if domains[vm]?.state == "Halted" { boot(vm, without: domains[vm]?.losesAtStart ?? []) }
             return text([])
+        case "admin.vm.property.Get":
+            guard let value = domains[vm]?.properties[argument] else {
+                return .exception(
+                    type: "QubesNoSuchPropertyError", message: "Invalid property '%s' of %s",
+                    arguments: [argument, vm])
+            }
+            return text(["default=True type=\(argument == "virt_mode" ? "str" : "vm") \(value)"])
         case "admin.vm.Kill":
             guard domains[vm]?.state != "Halted" else {
                 return .exception(
@@ -226,6 +236,10 @@ package struct QubesModel {
     /// What a start does, with all that it does not say: a required device that is there arrives, unless its port is
     /// among those that are silently not attached.
     package mutating func boot(_ vm: String, without missing: Set<String> = []) {
+        let held = Set(
+            domains.values.flatMap {
+                $0.attached.flatMap { kind, links in links.map { "\(kind) \($0.source) \($0.port)" } }
+            })
         domains[vm]?.state = "Running"
         for (kind, links) in domains[vm]?.assigned ?? [:] {
             for link in links where !missing.contains(link.port) && ["required", "auto-attach"].contains(link.mode)
@@ -234,7 +248,7 @@ package struct QubesModel {
                     let exposed = domains[link.source]?.exposed[kind]?.first(where: {
                         (link.port == "*" || $0.port == link.port)
                             && (link.identity == "*" || $0.identity == link.identity)
-                    })
+                    }), kind == "mic" || !held.contains("\(kind) \(link.source) \(exposed.port)")
                 else { continue }
                 place(link, exposed, kind, on: vm)
             }

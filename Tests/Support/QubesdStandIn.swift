@@ -13,6 +13,7 @@ package final class QubesdStandIn: Sendable {
     private let requests = Mutex<[String]>([])
     private let faults = Mutex<[(prefix: String, fault: Fault)]>([])
     private let held = Mutex<[Int32]>([])
+    private let listened = Mutex<(@Sendable (QubesdStandIn) -> Void)?>(nil)
 
     /// What it does wrong when the beginning of a request is as told.
     package enum Fault: Sendable {
@@ -70,6 +71,9 @@ package final class QubesdStandIn: Sendable {
     /// The headers of all requests so far, `METHOD+ARGUMENT DESTINATION`, in order.
     package var heard: [String] { requests.withLock { $0 } }
 
+    /// What happens as soon as somebody listens to events.
+    package func onEvents(_ body: @escaping @Sendable (QubesdStandIn) -> Void) { listened.withLock { $0 = body } }
+
     package func forget() { requests.withLock { $0 = [] } }
 
     private func serve(_ client: Int32) {
@@ -82,7 +86,10 @@ package final class QubesdStandIn: Sendable {
             let (header, answer) = changed.answer(request)
             let fault = faults.withLock { $0.last { header.hasPrefix($0.prefix) }?.fault }
             // Who says what was scripted does nothing for it.
-            if case .says = fault {} else { model = changed }
+            switch fault {
+            case .says, .raises: break
+            default: model = changed
+            }
             return (header, answer, fault)
         }
         requests.withLock { $0.append(header) }
@@ -91,6 +98,7 @@ package final class QubesdStandIn: Sendable {
             if header.hasPrefix("admin.Events") {
                 QubesdStandIn.send(Array("1\0\0connection-established\0\0".utf8), to: client)
                 held.withLock { $0.append(client) }
+                listened.withLock { $0 }?(self)
                 return
             }
             QubesdStandIn.send(answer.bytes, to: client)

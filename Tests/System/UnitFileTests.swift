@@ -63,7 +63,7 @@ struct UnitFileTests {
         let units = root + "/etc/systemd/system"
         let staged = [
             "/etc/systemd/system/qemu@.service.d", "/etc/vmdev/qemu", "/usr/lib/vmdev", "/usr/bin",
-            "/usr/lib/systemd/system",
+            "/usr/lib/systemd/system", "/usr/lib/systemd/system/qubes-vm@.service.d",
         ]
         for folder in staged {
             try FileManager.default.createDirectory(atPath: root + folder, withIntermediateDirectories: true)
@@ -81,6 +81,11 @@ struct UnitFileTests {
         try tool(
             "sh", "-c",
             "cp /lib/systemd/system/*.target /lib/systemd/system/*.slice \(root)/usr/lib/systemd/system/")
+        try source("qubes-vm@.service.d/50-vmdev.conf").write(
+            toFile: root + "/usr/lib/systemd/system/qubes-vm@.service.d/50-vmdev.conf", atomically: true,
+            encoding: .utf8)
+        try "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/lib/vmdev/vmdev-apply -- %i\n".write(
+            toFile: units + "/qubes-vm@.service", atomically: true, encoding: .utf8)
         for unit in ["vmdev@.service", "vmdev-replug@.service"] {
             try source(unit).write(toFile: "\(units)/\(unit)", atomically: true, encoding: .utf8)
         }
@@ -88,7 +93,7 @@ struct UnitFileTests {
             "systemd-analyze",
             [
                 "verify", "--root=\(root)", "qemu@work.service", "vmdev@work.service",
-                "vmdev-replug@device.service",
+                "vmdev-replug@device.service", "qubes-vm@work.service",
             ])
         return outcome.output + outcome.errors
     }

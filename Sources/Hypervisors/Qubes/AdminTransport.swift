@@ -19,6 +19,24 @@ public struct AdminStream: Sendable {
         self.companion = companion
     }
 
+    /// Can be read, as poll(2) says it, when there is more of it, or its end.
+    public var rawDescriptor: Int32 { descriptor.raw }
+
+    /// Drops all that has come, without waiting; answers whether anything had, and nil at its end.
+    public func take() throws(QubesError) -> Bool? {
+        let now = Deadline(after: .zero)
+        var isNews = false
+        do {
+            while try descriptor.wait(.readable, until: now) {
+                guard try !descriptor.read(upTo: 65_536).isEmpty else { return isNews ? true : nil }
+                isNews = true
+            }
+            return isNews
+        } catch {
+            throw QubesError(.unreachable, "qubesd's events cannot be read: \(error)")
+        }
+    }
+
     /// Waits for more of it, and drops it: that something happened is all that counts. False when nothing more comes,
     /// in time or at all.
     public func next(until deadline: Deadline) throws(QubesError) -> Bool {

@@ -6,10 +6,16 @@ public struct Qubes: Hypervisor {
     /// "Qubes OS".
     public let name = "Qubes OS"
 
-    private let admin: QubesAdmin
+    let admin: QubesAdmin
 
-    /// The VMs of that qubesd.
-    public init(_ admin: QubesAdmin) { self.admin = admin }
+    /// The socket of the one who asks the user of dom0's desktop; nil where we are not in dom0.
+    let agent: String?
+
+    /// The VMs of that qubesd; `agent` is the path of the socket at which a question to the user can be asked.
+    public init(_ admin: QubesAdmin, agent: String? = nil) {
+        self.admin = admin
+        self.agent = agent
+    }
 
     /// The VMs that run, without dom0.
     public func runningVMs() throws(HypervisorError) -> [VMName] {

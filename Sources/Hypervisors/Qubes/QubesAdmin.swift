@@ -115,13 +115,30 @@ public struct QubesAdmin: Sendable {
             AdminCall("admin.vm.device.\(device.deviceClass).Detach", device.adminPortArgument, to: vm))
     }
 
-    /// Starts a VM and waits until it is up, as far as qubesd does; `timeout` is for this call alone.
-    public func start(_ vm: VMName, timeout: Duration) throws(QubesError) {
-        try silent(AdminCall("admin.vm.Start", to: vm), until: Deadline(after: timeout))
+    /// Starts a VM and waits until it is up, as far as qubesd does.
+    public func start(_ vm: VMName, until deadline: Deadline) throws(QubesError) {
+        try silent(AdminCall("admin.vm.Start", to: vm), until: deadline)
+    }
+
+    /// A property of a VM as text, empty where it is none; nil where it may not be asked, or there is no such property.
+    public func property(_ name: String, of vm: VMName) -> String? {
+        let call = AdminCall("admin.vm.property.Get", name, to: vm)
+        // `default=True type=vm sys-audio`
+        guard let data = try? self.call(call), let text = String(validating: data, as: UTF8.self) else {
+            return nil
+        }
+        let words = text.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
+        guard words.count == 3, words[0].hasPrefix("default="), words[1].hasPrefix("type=") else { return nil }
+        return printable(words[2], limit: 200)
     }
 
     /// Ends a VM at once.
     public func kill(_ vm: VMName) throws(QubesError) { _ = try call(AdminCall("admin.vm.Kill", to: vm)) }
+
+    /// Begins to listen to what happens to a VM.
+    public func events(of vm: VMName) throws(QubesError) -> AdminStream {
+        try transport.open(AdminCall("admin.Events", to: vm), until: Deadline(after: timeout))
+    }
 
     /// Waits until `isSo` says yes, asked now and after each event of the VM; false when the deadline came first.
     public func wait(
@@ -187,7 +204,7 @@ public struct QubesAdmin: Sendable {
         }
     }
 
-    private func isBefore43(_ vm: VMName) throws(QubesError) -> Bool {
+    func isBefore43(_ vm: VMName) throws(QubesError) -> Bool {
         let answers = perform([
             AdminCall("admin.vm.device.block.Assigned", to: vm), AdminCall("admin.vm.device.block.List", to: vm),
         ])

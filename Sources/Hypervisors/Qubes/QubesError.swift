@@ -47,8 +47,9 @@ extension HypervisorError {
             case .forbidden, .exception("PermissionDenied"): .forbidden
             case .exception("DeviceAlreadyAttached"): .taken
             case .exception("QubesVMNotRunningError"), .exception("QubesVMNotFoundError"): .notRunning
+            case .exception("USBProxyNotInstalled"): .noAgent
             case .noAnswer, .exception, .refused: .refused
-            case .unsupported: .unsupported
+            case .unsupported: .incapable
             case .notUnderstood: .notUnderstood
             }
         self.init(kind, error.message, remedy: error.remedy)

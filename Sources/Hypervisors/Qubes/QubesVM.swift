@@ -31,6 +31,12 @@ final class QubesVM: RunningVM {
     func place(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
         var taken = Set(try links([.block]).compactMap { $0["frontend-dev"] })
         return requests.map { request in
+            if request.device.deviceClass == .pci {
+                return HypervisorError(
+                    .notVerified,
+                    "VM \(name) runs without \(request.device.name), and Qubes OS gives PCI devices only to a VM that is being started",
+                    remedy: "See why it did not at the last start: journalctl -u qubesd. Then start it anew")
+            }
             guard request.device.deviceClass == .block, let wanted = request.options["frontend-dev"] else {
                 return nil
             }
