@@ -62,25 +62,18 @@ extension Applier {
         return .success
     }
 
-    /// What is known of the next start of a VM.
-    struct Forecast {
-        var items: [Resolution.Item]
-        var problems: [Problem]
-
-        /// How a start would end.
-        var status: Sysexit { Sysexit.first(of: problems.filter { !$0.isTolerable }.map(\.reason.status)) }
-    }
-
     /// Finds out all that can be known before: what the rows mean, and what the hypervisor would make of it.
     func forecast(_ target: VMName, _ reading: Reading, waiting: Bool) -> Forecast {
         var forecast: Forecast
         if waiting, !reading.hasFailed {
             var waiting = Waiting(applier: self, target: target)
             let result = waiting.resolve(reading.assignments)
-            forecast = Forecast(items: result.items, problems: reading.problems + result.problems)
+            forecast = Forecast(
+                target: target, items: result.items, problems: reading.problems + result.problems)
         } else {
             let resolution = resolve(reading.assignments)
-            forecast = Forecast(items: resolution.items, problems: reading.problems + resolution.problems)
+            forecast = Forecast(
+                target: target, items: resolution.items, problems: reading.problems + resolution.problems)
         }
         do throws(Problem) {
             let required = forecast.items.filter { $0.assignment.mode == .required }

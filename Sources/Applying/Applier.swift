@@ -102,23 +102,6 @@ public struct Applier: Sendable {
         }
     }
 
-    /// Says what the next start of the VM would come to, without changing anything.
-    public func check(_ target: VMName) -> Sysexit {
-        let forecast = forecast(target, readAll(target), waiting: false)
-        for problem in forecast.problems { report(problem, target) }
-        for item in forecast.items {
-            reportFollowed(item)
-            for caution in item.device.cautions { report(caution, of: item) }
-        }
-        let status = forecast.status
-        let count = forecast.items.count
-        reporter.report(
-            status == .success
-                ? Outcome(.complete, target: target, "VM \(target): would start with \(devices(count))")
-                : Outcome(.startRefused, target: target, "VM \(target): would not start, because of the above"))
-        return status
-    }
-
     /// Tells which devices are free now that the VM has gone.
     public func release(_ target: VMName) -> Sysexit {
         let held: [LockRecord]

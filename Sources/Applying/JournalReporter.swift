@@ -48,14 +48,16 @@ public struct JournalReporter: Reporter {
             }
         }
         if let reason = outcome.reason { fields.append(JournalEntry.Field(.reason, reason.rawValue)) }
-        if let duration = outcome.duration { fields.append(JournalEntry.Field(.duration, microseconds(duration))) }
-        if let waited = outcome.waited { fields.append(JournalEntry.Field(.waited, microseconds(waited))) }
+        if let duration = outcome.duration {
+            fields.append(JournalEntry.Field(.duration, "\(duration.microseconds)"))
+        }
+        if let waited = outcome.waited { fields.append(JournalEntry.Field(.waited, "\(waited.microseconds)")) }
         return JournalEntry(
             outcome.kind.severity, outcome.message, messageID: outcome.kind.messageID, fields: fields)
     }
 }
 
-private func microseconds(_ duration: Duration) -> String {
-    let (seconds, attoseconds) = duration.components
-    return "\(seconds * 1_000_000 + attoseconds / 1_000_000_000_000)"
+extension Duration {
+    /// Whole microseconds, as systemd counts.
+    public var microseconds: Int64 { components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000 }
 }

@@ -19,6 +19,8 @@ public struct Problem: Error, Equatable, Sendable {
     let isGrave: Bool
     /// How long it was waited for in vain; nil when it was not.
     public private(set) var waited: Duration?
+    /// How long the next start would wait for it at most; nil when it would not.
+    public private(set) var wait: Duration?
 
     /// Describes a problem; `message` and `remedy` are made printable.
     public init(
@@ -35,7 +37,9 @@ public struct Problem: Error, Equatable, Sendable {
 
     /// Message and remedy as one text.
     public var text: String {
-        sentences(message + (waited.map { " (waited \(spoken($0)) for it)" } ?? ""), remedy)
+        let past = waited.map { " (waited \(spoken($0)) for it)" } ?? ""
+        let future = wait.map { " (a start would wait for it, \(atMost($0)))" } ?? ""
+        return sentences(message + past + future, remedy)
     }
 
     /// Whether the VM can start all the same.
@@ -45,6 +49,13 @@ public struct Problem: Error, Equatable, Sendable {
     func after(waiting duration: Duration) -> Problem {
         var problem = self
         problem.waited = duration
+        return problem
+    }
+
+    /// The same before it is waited for.
+    func before(waiting duration: Duration) -> Problem {
+        var problem = self
+        problem.wait = duration == .zero ? nil : duration
         return problem
     }
 }
@@ -127,4 +138,9 @@ public func sentences(_ message: String, _ remedy: String?) -> String {
 func spoken(_ duration: Duration) -> String {
     let (seconds, attoseconds) = duration.components
     return seconds >= 1 ? "\(seconds) s" : "\(attoseconds / 1_000_000_000_000_000) ms"
+}
+
+/// The same as a limit.
+func atMost(_ duration: Duration) -> String {
+    duration == TimeSpan.infinity.duration ? "however long it takes" : "\(spoken(duration)) at most"
 }

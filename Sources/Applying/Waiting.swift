@@ -123,7 +123,7 @@ struct Waiting {
             applier.reporter.report(
                 Outcome(
                     .waiting, target: target, assignment: assignment,
-                    "\(Problem.subject(assignment)) is not there yet, and is waited for, \(limit(timeout))"))
+                    "\(Problem.subject(assignment)) is not there yet, and is waited for, \(atMost(timeout))"))
         }
         guard let first = open.max(by: { $0.timeout < $1.timeout }) else { return }
         let others = open.count > 1 ? " and \(open.count - 1) more" : ""
@@ -132,10 +132,6 @@ struct Waiting {
         // This is said again each second, so the rest is for what comes after the wait.
         applier.reporter.progress(
             "waiting for \(Problem.name(first.assignment))\(others)\(time)", needing: .seconds(60))
-    }
-
-    private func limit(_ timeout: Duration) -> String {
-        timeout == TimeSpan.infinity.duration ? "however long it takes" : "\(spoken(timeout)) at most"
     }
 
     private func say(_ text: String) {

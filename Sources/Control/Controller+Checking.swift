@@ -6,10 +6,19 @@ internal import Hypervisors
 extension Controller {
     /// What the next start of a VM, or of all VMs with assignments, would come to.
     public func check(_ target: VMName?) throws(Failure) -> Sysexit {
-        if let target { return applier.check(target) }
+        try Sysexit.first(of: targets(target).map(applier.check))
+    }
+
+    /// The same for a program to read; nothing else is said.
+    public func forecasts(_ target: VMName?) throws(Failure) -> [Forecast] {
+        try targets(target).map(applier.forecast)
+    }
+
+    private func targets(_ target: VMName?) throws(Failure) -> [VMName] {
+        if let target { return [target] }
         let (assignments, problems) = try wholeTable()
-        let targets = Set(assignments.map(\.target) + problems.compactMap { $0.target.flatMap { try? VMName($0) } })
-        return Sysexit.first(of: targets.sorted().map(applier.check))
+        return Set(assignments.map(\.target) + problems.compactMap { $0.target.flatMap { try? VMName($0) } })
+            .sorted()
     }
 
     /// Whether the table is sound: what is to be said of it, and its problems.

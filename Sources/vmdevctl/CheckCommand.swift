@@ -9,6 +9,7 @@ struct CheckCommand: ParsableCommand {
         discussion: "Without a VM: of all that have assignments. The exit status is the one of the start itself.")
 
     @OptionGroup var global: GlobalOptions
+    @OptionGroup var output: OutputOptions
 
     @Argument(help: ArgumentHelp("The VM.", valueName: "vm"), completion: .vms)
     var target: String?
@@ -16,7 +17,15 @@ struct CheckCommand: ParsableCommand {
     func run() throws {
         try global.perform { session in
             let target = try target.map(vmName)
-            let status = try session.controller().check(target)
+            let controller = try session.controller()
+            let status: Sysexit
+            if output.json == .off {
+                status = try controller.check(target)
+            } else {
+                let (text, worst) = try render(controller.forecasts(target), output.json)
+                session.answer(text)
+                status = worst
+            }
             if status != .success { throw status }
         }
     }

@@ -166,6 +166,28 @@ struct WaitingTests {
         #expect(host.simulator.attached(to: work).count == (isCheck ? 0 : 1))
     }
 
+    @Test("A check tells of a late device how long a start would wait for it, if it would wait at all")
+    func wouldWait() throws {
+        host.source.hears(nothing)
+        host.standardWait = .seconds(30)
+        host.store.set(try ["work dom0:sda required", "work dom0:sdb auto-attach timeout=infinity"].map(row))
+        let waits = host.applier.forecast(work).problems.map(\.wait)
+        #expect(waits == [.seconds(30), TimeSpan.infinity.duration])
+        #expect(host.applier.check(work) == .unavailable)
+        #expect(
+            host.reporter.texts(.failed).first?.contains("(a start would wait for it, 30 s at most). Connect")
+                == true)
+        #expect(
+            host.reporter.texts(.skipped).first?.contains("(a start would wait for it, however long it takes)")
+                == true)
+        // One that cannot come is no reason to wait for the others.
+        host.store.set(try ["work dom0:sda required timeout=1h", "work sys-usb:sda required"].map(row))
+        #expect(host.applier.forecast(work).problems.map(\.wait) == [nil, nil])
+        host.standardWait = .zero
+        host.store.set(try ["work dom0:sda required"].map(row))
+        #expect(host.applier.forecast(work).problems.map(\.wait) == [nil])
+    }
+
     @Test("A table with a wrong row fails the start without any wait")
     func wrongRow() throws {
         host.source.hears(nothing)

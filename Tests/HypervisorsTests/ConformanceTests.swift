@@ -6,7 +6,7 @@ import Testing
 
 /// What every hypervisor keeps to, the simulator and the real ones alike.
 @Suite(.needsLoopDevices, .needsQEMU, .needsLibvirt) struct ConformanceTests {
-    let soon = Deadline(after: .seconds(20))
+    let soon = Deadline(after: .seconds(120))
 
     @Test(
         "A VM started paused has not started, runs after resume, and is gone after end", arguments: Bench.allCases)

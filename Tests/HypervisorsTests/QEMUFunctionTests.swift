@@ -27,7 +27,7 @@ import Testing
         placedAt place: QEMUPlace, _ script: ScriptedPeer.Step...
     ) throws -> (QEMUVM, AttachRequest, ScriptedPeer) {
         let peer = ScriptedPeer(at: "\(folder.path)/work.sock", [.handshake("work")] + script)
-        let vm = try folder.qemu.connect(to: VMName("work"), until: Deadline(after: .seconds(20)), waiting: true)
+        let vm = try folder.qemu.connect(to: VMName("work"), until: Deadline(after: .seconds(120)), waiting: true)
         let machine = try #require(vm as? QEMUVM)
         let request = try request()
         machine.places[request.id] = place
@@ -98,7 +98,7 @@ import Testing
         let script = values.map { ScriptedPeer.Step.answer("{\"return\": \($0), \"id\": ID}\n") }
         let peer = ScriptedPeer(at: "\(folder.path)/work.sock", [.handshake("work")] + script)
         let connected = try folder.qemu.connect(
-            to: VMName("work"), until: Deadline(after: .seconds(20)), waiting: true)
+            to: VMName("work"), until: Deadline(after: .seconds(120)), waiting: true)
         let vm = try #require(connected as? QEMUVM)
         let request = try request()
         vm.places[request.id] = .port(bus: "rp2")

@@ -17,7 +17,7 @@ private func mic(_ port: String = "mic", card: String? = "PCH") throws -> Attach
 
 @Suite("Microphones in a real QEMU", .needsQEMU)
 struct QEMUMicTests {
-    let soon = Deadline(after: .seconds(20))
+    let soon = Deadline(after: .seconds(120))
     static let backend = ["-audiodev", "none,id=vmdev-mic"]
 
     @Test(
@@ -161,7 +161,8 @@ struct ScriptedMicTests {
             at: folder.path + "/work.sock",
             [.handshake("work")] + Array(repeating: refusal, count: count) + [.silence])
         let vm = try #require(
-            folder.qemu.connect(to: VMName("work"), until: Deadline(after: .seconds(20)), waiting: true) as? QEMUVM)
+            folder.qemu.connect(to: VMName("work"), until: Deadline(after: .seconds(120)), waiting: true) as? QEMUVM
+        )
         let request = try mic()
         vm.places[request.id] = .port(bus: "rp0")
         let error = #expect(throws: HypervisorError.self) { try vm.attach(request) }

@@ -106,7 +106,7 @@ import Testing
         let placed = requests.filter { vm.places[$0.id] != nil }
         for request in placed { try vm.attach(request) }
         #expect(try vm.verify(placed) == placed.map { _ in nil })
-        for request in placed { try vm.detach(request.id, until: Deadline(after: .seconds(20))) }
+        for request in placed { try vm.detach(request.id, until: Deadline(after: .seconds(120))) }
         #expect(try vm.attachments() == [])
     }
 

@@ -7,7 +7,7 @@ import Testing
 
 /// What only a real QEMU can show.
 @Suite(.needsLoopDevices, .needsQEMU) struct QEMUTests {
-    let soon = Deadline(after: .seconds(20))
+    let soon = Deadline(after: .seconds(120))
 
     @Test("Eight disks go in, read-write and read-only by turns")
     func eight() throws {
@@ -197,7 +197,7 @@ import Testing
     func late() throws {
         let folder = try TemporaryFolder()
         let hypervisor = QEMU(
-            root: Root(folder.path), socket: try VMNamePattern("/run/qmp/%i.sock"), timeout: .seconds(20))
+            root: Root(folder.path), socket: try VMNamePattern("/run/qmp/%i.sock"), timeout: .seconds(120))
         let before = #expect(throws: HypervisorError.self) {
             try hypervisor.connect(to: VMName("work"), until: soon, waiting: false)
         }
@@ -264,7 +264,7 @@ import Testing
         try FileManager.default.createDirectory(
             atPath: folder.path + "/vm-work", withIntermediateDirectories: true)
         let hypervisor = QEMU(
-            root: Root(folder.path), socket: try VMNamePattern("/vm-%i/qmp"), timeout: .seconds(20))
+            root: Root(folder.path), socket: try VMNamePattern("/vm-%i/qmp"), timeout: .seconds(120))
         let process = try QEMUProcess(socket: folder.path + "/vm-work/qmp")
         _ = try hypervisor.connect(to: process.name, until: soon, waiting: true)
         #expect(try hypervisor.runningVMs() == [process.name])

@@ -24,7 +24,7 @@ import Testing
     private func connect(_ script: [ScriptedPeer.Step]) throws -> (QEMUVM, ScriptedPeer) {
         let peer = ScriptedPeer(at: folder.path + "/work.sock", [.handshake("work")] + script + [.silence])
         let vm = try folder.qemu.connect(
-            to: VMName("work"), until: Deadline(after: .seconds(20)), waiting: false)
+            to: VMName("work"), until: Deadline(after: .seconds(120)), waiting: false)
         return (try #require(vm as? QEMUVM), peer)
     }
 

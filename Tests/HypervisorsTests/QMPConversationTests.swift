@@ -67,7 +67,7 @@ import Testing
     func noConnection(failure: Failure) throws {
         let peer = peer(failure.script)
         // Only silence lasts until the deadline.
-        let deadline = Deadline(after: failure.testDescription == "silence" ? .milliseconds(50) : .seconds(20))
+        let deadline = Deadline(after: failure.testDescription == "silence" ? .milliseconds(50) : .seconds(120))
         let error = #expect(throws: HypervisorError.self) {
             try folder.qemu.connect(to: VMName("work"), until: deadline, waiting: true)
         }
@@ -242,14 +242,14 @@ import Testing
 
     private func connection(to peer: ScriptedPeer) throws -> QMPConnection {
         try QMPConnection(
-            greetedBy: UnixSocket.connect(to: peer.path), until: Deadline(after: .seconds(20)),
-            timeout: .seconds(20))
+            greetedBy: UnixSocket.connect(to: peer.path), until: Deadline(after: .seconds(120)),
+            timeout: .seconds(120))
     }
 
     private func connect(_ script: ScriptedPeer.Step...) throws -> any RunningVM { try connect(script) }
 
     private func connect(_ script: [ScriptedPeer.Step]) throws -> any RunningVM {
         _ = peer(script)
-        return try folder.qemu.connect(to: VMName("work"), until: Deadline(after: .seconds(20)), waiting: false)
+        return try folder.qemu.connect(to: VMName("work"), until: Deadline(after: .seconds(120)), waiting: false)
     }
 }

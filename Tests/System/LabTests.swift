@@ -16,12 +16,12 @@ private final class Lab: Sendable {
         let folder = temporaryPath("lab")
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        _ = try Child(here + "/make-lab", [packageFolder + "/.build/lab"]).finish(within: .seconds(900))
+        _ = try Child(here + "/make-lab", [packageFolder + "/.build/lab"]).finish(within: .seconds(1800))
         let build = (try program("vmdev-apply") as NSString).deletingLastPathComponent
         // The script becomes the QEMU, so that the lab ends with us.
         let outcome = try Child(
             "setpriv", ["--pdeathsig", "KILL", "env", "LAB_RUN=\(folder)", here + "/lab", "run", build]
-        ).finish(within: .seconds(1800))
+        ).finish(within: .seconds(3600))
         let console = (try? String(contentsOfFile: folder + "/console", encoding: .utf8)) ?? ""
         let isComplete = outcome.output.contains("scenarios: end")
         account = isComplete ? "" : "the lab did not come to its end: \(outcome)\(console.suffix(4000))"

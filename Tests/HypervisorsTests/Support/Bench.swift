@@ -47,6 +47,6 @@ final class TestVM {
     deinit { kill() }
 
     func connect(waiting: Bool = true) throws -> any RunningVM {
-        try hypervisor.connect(to: name, until: Deadline(after: .seconds(30)), waiting: waiting)
+        try hypervisor.connect(to: name, until: Deadline(after: .seconds(120)), waiting: waiting)
     }
 }

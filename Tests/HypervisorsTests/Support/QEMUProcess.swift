@@ -56,7 +56,7 @@ final class QEMUProcess: @unchecked Sendable {
 
     /// Connects as soon as it is up.
     func connect() throws -> any RunningVM {
-        try hypervisor.connect(to: name, until: Deadline(after: .seconds(30)), waiting: true)
+        try hypervisor.connect(to: name, until: Deadline(after: .seconds(120)), waiting: true)
     }
 
     /// Ends it as a crash does, and waits until it has gone.
@@ -80,6 +80,6 @@ final class TemporaryFolder: Sendable {
 
     /// QEMU with its sockets in this folder.
     var qemu: QEMU {
-        QEMU(root: Root(path), socket: VMNamePattern(before: "/", after: ".sock"), timeout: .seconds(20))
+        QEMU(root: Root(path), socket: VMNamePattern(before: "/", after: ".sock"), timeout: .seconds(120))
     }
 }

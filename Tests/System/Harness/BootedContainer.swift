@@ -18,7 +18,7 @@ final class BootedContainer {
         let root = try Child(
             packageFolder + "/Tests/System/Container/make-container", [packageFolder + "/.build/container"]
         )
-        .finish(within: .seconds(600))
+        .finish(within: .seconds(1800))
         guard root.status == 0 else { throw Failure("there is no container: \(root)") }
         // The programs are from the debug build, so they need the toolchain's libraries.
         let libraries = try loadedLibraryFolder("libswiftCore.so")

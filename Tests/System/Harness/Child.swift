@@ -58,7 +58,7 @@ final class Child {
     deinit { kill() }
 
     /// Waits for its end and tells all it said; a process that outlives the time is killed, and that is an error.
-    func finish(within time: Duration = .seconds(60)) throws -> Outcome {
+    func finish(within time: Duration = .seconds(300)) throws -> Outcome {
         let deadline = Deadline(after: time)
         while try readOutput(until: deadline) {}
         reap()

@@ -10,7 +10,7 @@ func bootContainer(
     let root = try Child(
         here + "/make-container",
         ["\(packageFolder)/.build/\(image)"] + (packages.isEmpty ? [] : ["," + packages.joined(separator: ",")])
-    ).finish(within: .seconds(900))
+    ).finish(within: .seconds(1800))
     guard root.status == 0 else { throw Failure("there is no container: \(root)") }
     // The programs are from the debug build, so they need the toolchain's libraries.
     let libraries = try loadedLibraryFolder("libswiftCore.so")
@@ -25,9 +25,9 @@ func bootContainer(
             "--bind-ro=\(program("vmdevctl")):/usr/bin/vmdevctl",
             "--bind-ro=\(here)/\(story):/story",
             "--bind-ro=\(here)/story.service:/etc/systemd/system/story.service",
-            "--boot", "systemd.unit=story.service",
+            "--boot", "systemd.unit=story.service", "systemd.default_timeout_start_sec=900",
         ]
-    ).finish(within: .seconds(600))
+    ).finish(within: .seconds(1800))
     guard FileManager.default.fileExists(atPath: folder + "/end") else {
         let log = (try? String(contentsOfFile: folder + "/log", encoding: .utf8)) ?? ""
         throw Failure("the container did not come to its end: \(outcome)\(log)")

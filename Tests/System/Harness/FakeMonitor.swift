@@ -39,7 +39,7 @@ final class FakeMonitor {
             let client = accept(listener.raw, nil, nil)
             guard client >= 0 else { return }
             let connection = UnixSocket(Descriptor(owning: client))
-            let deadline = Deadline(after: .seconds(60))
+            let deadline = Deadline(after: .seconds(300))
             for (index, text) in texts.enumerated() {
                 if index > 0 { _ = try? connection.read(upTo: 65_536, until: deadline) }
                 _ = try? connection.send([UInt8](text.utf8), until: deadline)

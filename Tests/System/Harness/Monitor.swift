@@ -11,14 +11,16 @@ final class Monitor {
     /// Speaks on a connection that QEMU was given at its start.
     init(_ connection: Descriptor) throws {
         socket = UnixSocket(connection)
-        guard try message(until: Deadline(after: .seconds(60)))?["QMP"] != nil else { throw Failure("no greeting") }
+        guard try message(until: Deadline(after: .seconds(300)))?["QMP"] != nil else {
+            throw Failure("no greeting")
+        }
         try execute("qmp_capabilities")
     }
 
     /// Sends a command and answers what it returns.
     @discardableResult
     func execute(_ command: String, _ arguments: [String: Any] = [:]) throws -> Any {
-        let deadline = Deadline(after: .seconds(60))
+        let deadline = Deadline(after: .seconds(300))
         let data = try JSONSerialization.data(withJSONObject: ["execute": command, "arguments": arguments])
         guard try socket.send([UInt8](data) + [0x0A], until: deadline) else {
             throw Failure("\(command): not taken")
@@ -44,7 +46,7 @@ final class Monitor {
     }
 
     /// Waits until QEMU has gone, and answers all events there were.
-    func eventsUntilEnd(within time: Duration = .seconds(60)) throws -> [String] {
+    func eventsUntilEnd(within time: Duration = .seconds(300)) throws -> [String] {
         let deadline = Deadline(after: time)
         while let message = try message(until: deadline) {
             if let event = message["event"] as? String { events.append(event) }
@@ -54,7 +56,7 @@ final class Monitor {
 
     /// Waits for the next event of that name.
     func wait(for event: String) throws {
-        let deadline = Deadline(after: .seconds(60))
+        let deadline = Deadline(after: .seconds(300))
         while let message = try message(until: deadline) {
             guard let name = message["event"] as? String else { continue }
             events.append(name)

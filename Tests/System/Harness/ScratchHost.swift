@@ -13,6 +13,8 @@ final class ScratchHost {
         for link in ["/dev", "/sys"] {
             try FileManager.default.createSymbolicLink(atPath: root + link, withDestinationPath: link)
         }
+        // A QEMU on a loaded machine may take longer than the 10 s of the default to answer.
+        try write("/etc/vmdev/vmdev.conf", "[QEMU]\nQMPTimeoutSec=5min\n")
     }
 
     deinit { try? FileManager.default.removeItem(atPath: root) }

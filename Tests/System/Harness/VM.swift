@@ -128,7 +128,7 @@ struct GuestDisk: Equatable {
 extension VM {
     /// Lets the guest boot to its end, and answers the disks that it saw.
     func disksSeenByGuest() throws -> [GuestDisk] {
-        let outcome = try process.finish(within: .seconds(180))
+        let outcome = try process.finish(within: .seconds(600))
         guard outcome.output.contains("guest: disks end") else {
             throw Failure("the guest did not boot: \(outcome)")
         }
@@ -137,6 +137,6 @@ extension VM {
 
     /// Waits until a guest that stays says that, and answers the disks of each of its listings so far.
     func console(upTo text: String) throws -> String {
-        try process.output(upTo: text, within: .seconds(180))
+        try process.output(upTo: text, within: .seconds(600))
     }
 }
