@@ -11,6 +11,9 @@ BASH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
 FISH_COMPLETIONS = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 RELEASE ?= .build/release
+# How long each reader is fed by `make fuzz`, and how often `make bench` measures a pair.
+FUZZ_SECONDS ?= 300
+BENCH_ROUNDS ?= 20
 # What vmdevctl is called besides.
 NAMES = qvm-device qvm-block qvm-usb qvm-pci qvm-mic
 
@@ -20,7 +23,7 @@ LOCKING = ^(Applying|Control)Tests
 # A whole host on an emulated processor: it runs alone, so that the others leave it the time that it needs.
 LAB = ^SystemTests.LabTests
 
-.PHONY: build demo lab test install deb crash clean help
+.PHONY: build demo lab test install deb crash fuzz bench clean help
 
 build: ## build the programs (release)
 	@.ci/packages build
@@ -51,12 +54,22 @@ test: ## format, warnings, unit and system tests (the system tests as root)
 	$(SWIFT) test --skip-build --disable-xctest --filter '$(LOCKING)'
 	$(SWIFT) test --skip-build --disable-xctest --skip '$(LOCKING)' --skip '$(LAB)'
 	$(SWIFT) test --skip-build --disable-xctest --filter '$(LAB)'
+	SWIFT='$(SWIFT)' Tests/Fuzz/fuzz 3
 	@echo "make test: all passed"
 
 crash: ## kill the programs at each system call in turn, and have each one fail (as root; a quarter of an hour)
 	@.ci/packages test
 	CI=true $(SWIFT) build --build-tests
 	VMDEV_EXHAUSTIVE=1 $(SWIFT) test --skip-build --disable-xctest --filter CrashTests
+
+fuzz: ## feed whatever reads what others wrote with made-up input, FUZZ_SECONDS (300) each
+	@.ci/packages build
+	SWIFT='$(SWIFT)' Tests/Fuzz/fuzz $(FUZZ_SECONDS)
+
+bench: build ## measure the programs beside the least that the same job takes, into .build/bench.json (as root)
+	@.ci/packages bench
+	$(SWIFT)c -O -swift-version 6 -o .build/vmdev-bench Tests/Benchmark/*.swift
+	unshare --mount .build/vmdev-bench $(RELEASE) Tests/Benchmark .build/bench.json $(BENCH_ROUNDS)
 
 # On Qubes OS the qvm- names are taken: there they stay what they are.
 install: ## install into DESTDIR and PREFIX (after make build)

@@ -144,3 +144,14 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu17
 )
+
+// The fuzzer needs libFuzzer and a build of its own (make fuzz); nobody else has to build it.
+if Context.environment["VMDEV_FUZZ"] != nil {
+    package.products.append(.executable(name: "vmdev-fuzz", targets: ["vmdev-fuzz"]))
+    package.targets.append(
+        .executableTarget(
+            name: "vmdev-fuzz",
+            dependencies: ["Assignments", "Devices", "ExportProtocol", "HostDevices", "Hypervisors", "Settings"],
+            path: "Tests/Fuzz", exclude: ["Seeds", "fuzz"], swiftSettings: testing,
+            linkerSettings: [.unsafeFlags(["-use-ld=lld"])]))
+}

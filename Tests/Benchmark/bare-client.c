@@ -1,6 +1,9 @@
 // Sends the QMP commands that vmdev-apply sends for some disks, and does nothing else: no table, no look at the host, no
 // lock that anybody would respect, no check of an answer. What vmdev-apply takes longer is its own work.
-// Usage: bare-client SOCKET DISK…      (the VM has the free ports rp1, rp2, …)
+// Usage: bare-client SOCKET [DISK…]      (the VM has the free ports rp1, rp2, …)
+//        bare-client --connect SOCKET    only connects
+//        bare-client --greeting SOCKET   waits until QEMU serves there, and opens a session
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -74,22 +77,30 @@ static void with_descriptor(int descriptor, const char *format, const char *name
 }
 
 int main(int count, char **arguments) {
+    if (count < 2) return 64;
+    int only_connects = !strcmp(arguments[1], "--connect"), only_greets = !strcmp(arguments[1], "--greeting");
+    int disks = only_connects || only_greets ? 0 : count - 2;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    strncpy(address.sun_path, arguments[1], sizeof address.sun_path - 1);
+    strncpy(address.sun_path, arguments[only_connects || only_greets ? 2 : 1], sizeof address.sun_path - 1);
     connection = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (connect(connection, (struct sockaddr *)&address, sizeof address) < 0) fail("connect");
+    while (connect(connection, (struct sockaddr *)&address, sizeof address) < 0) {
+        if (!only_greets || (errno != ENOENT && errno != ECONNREFUSED)) fail("connect");
+        usleep(2000);
+    }
+    if (only_connects) return 0;
     unanswered = 1;  // the greeting
     drain();
     command("{\"execute\":\"qmp_capabilities\"}\n");
-    command("{\"execute\":\"query-name\"}\n");
+    if (!only_greets) command("{\"execute\":\"query-name\"}\n");
     flush();
+    if (only_greets) return 0;
     command("{\"execute\":\"query-status\"}\n");
     flush();
+    if (disks == 0) goto run;
     command("{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral\"}}\n");
     command("{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral-anon\"}}\n");
     command("{\"execute\":\"query-pci\"}\n");
     flush();
-    int disks = count - 2;
     for (int i = 1; i <= disks; i++)
         command("{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/rp%d/rp%d\"}}\n", i, i);
     for (int i = 1; i <= disks; i++)
@@ -119,6 +130,7 @@ int main(int count, char **arguments) {
             command("{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine/peripheral/%s\",\"property\":\"%s\"}}\n",
                     strrchr(arguments[i + 1], '/') + 1, pass ? "addr" : "parent_bus");
     flush();
+run:
     command("{\"execute\":\"cont\"}\n");
     command("{\"execute\":\"query-status\"}\n");
     flush();

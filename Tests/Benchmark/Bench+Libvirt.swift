@@ -1,0 +1,4 @@
+extension Bench {
+    /// Against `virsh attach-device`, where a libvirtd answers.
+    func libvirt() throws {}
+}
