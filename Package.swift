@@ -37,7 +37,8 @@ let package = Package(
         .target(
             name: "HostDevices", dependencies: ["CLinux", "Devices", "Platform", "Systemd"],
             swiftSettings: swift),
-        .target(name: "ExportProtocol", dependencies: ["Devices"], swiftSettings: swift),
+        .target(name: "JSON", swiftSettings: swift),
+        .target(name: "ExportProtocol", dependencies: ["Devices", "JSON"], swiftSettings: swift),
         .target(
             name: "SourceVMs", dependencies: ["Devices", "ExportProtocol", "HostDevices", "Platform"],
             swiftSettings: swift),
@@ -51,7 +52,8 @@ let package = Package(
         .executableTarget(
             name: "vmdev-export", dependencies: ["Applying", "Exporting", "Platform", arguments],
             swiftSettings: swift),
-        .target(name: "Hypervisors", dependencies: ["Devices", "Platform", "Systemd"], swiftSettings: swift),
+        .target(
+            name: "Hypervisors", dependencies: ["Devices", "JSON", "Platform", "Systemd"], swiftSettings: swift),
         .target(
             name: "Applying",
             dependencies: [
@@ -72,7 +74,7 @@ let package = Package(
         .executableTarget(
             name: "vmdev-generator", dependencies: ["Platform", "Units"], swiftSettings: swift),
         .executableTarget(
-            name: "vmdev-apply", dependencies: ["Applying", "Devices", "Platform", "Settings", arguments],
+            name: "vmdev-apply", dependencies: ["Applying", "Devices", "Platform"],
             swiftSettings: swift),
         .executableTarget(
             name: "vmdevctl", dependencies: ["Applying", "Control", "Devices", "Platform", arguments],
@@ -97,6 +99,7 @@ let package = Package(
             name: "SourceVMsTests",
             dependencies: ["Devices", "ExportProtocol", "HostDevices", "Platform", "SourceVMs"],
             swiftSettings: testing),
+        .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: testing),
         .testTarget(name: "DevicesTests", dependencies: ["Devices"], swiftSettings: testing),
         .testTarget(
             name: "SettingsTests",
@@ -114,7 +117,7 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "HypervisorsTests",
-            dependencies: ["Devices", "Hypervisors", "Platform", "Systemd", "TestSupport"],
+            dependencies: ["Devices", "Hypervisors", "JSON", "Platform", "Systemd", "TestSupport"],
             swiftSettings: testing),
         .testTarget(
             name: "ApplyingTests",
@@ -151,7 +154,9 @@ if Context.environment["VMDEV_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
             name: "vmdev-fuzz",
-            dependencies: ["Assignments", "Devices", "ExportProtocol", "HostDevices", "Hypervisors", "Settings"],
+            dependencies: [
+                "Assignments", "Devices", "ExportProtocol", "HostDevices", "Hypervisors", "JSON", "Settings",
+            ],
             path: "Tests/Fuzz", exclude: ["Seeds", "fuzz"], swiftSettings: testing,
             linkerSettings: [.unsafeFlags(["-use-ld=lld"])]))
 }

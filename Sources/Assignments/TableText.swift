@@ -95,7 +95,8 @@ struct TableText {
         let hasReturns = lastEnd.map { $0 > 0 && bytes[$0 - 1] == carriageReturn } ?? false
         let end = hasReturns ? [carriageReturn, lineFeed] : [lineFeed]
         var result = bytes
-        if let last = bytes.last, last != lineFeed { result += end }
+        // A return at the very end is the first half of the end of its line.
+        if let last = bytes.last, last != lineFeed { result += last == carriageReturn ? [lineFeed] : end }
         return result + RowFormat.line(of: assignment) + end
     }
 }

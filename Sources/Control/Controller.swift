@@ -42,7 +42,7 @@ public struct Controller: Sendable {
         do {
             let table = try store.allAssignments()
             survey.assignments = table.rows.map(\.assignment).filter { $0.device.deviceClass == deviceClass }
-            survey.warnings = table.problems.map(\.description)
+            survey.warnings += table.problems.map(\.description)
         } catch {
             throw Failure(Problem(error))
         }

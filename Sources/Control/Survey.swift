@@ -55,11 +55,13 @@ public struct Survey: Sendable {
     public func rows(
         of vms: Set<VMName>?, excluding: Set<VMName> = [], withAssignments: Bool
     ) -> [Row] {
+        // Each assignment is matched once: a table may have ten thousand, and a host a hundred devices.
+        let meant = Dictionary(grouping: assignments, by: { device(of: $0.device) })
         var rows = devices.map { device in
             Row(
                 name: device.name, device: device, summary: describe(device),
                 attachments: attachments.filter { $0.canonical.key == device.canonical.key },
-                assignments: assignments.filter { means($0.device, device) }, identity: device.identities.first,
+                assignments: meant[device] ?? [], identity: device.identities.first,
                 alsoKnownAs: others(of: device))
         }
         for record in attachments where !rows.contains(where: { $0.attachments.contains(record) }) {
@@ -70,7 +72,8 @@ public struct Survey: Sendable {
                     identity: record.device.identity))
         }
         if withAssignments {
-            for assignment in assignments where !rows.contains(where: { $0.assignments.contains(assignment) }) {
+            let shown = Set(rows.flatMap(\.assignments))
+            for assignment in assignments where !shown.contains(assignment) {
                 rows.append(
                     Row(
                         name: name(assignment.device), device: nil, summary: "(not there)",
@@ -98,8 +101,9 @@ public struct Survey: Sendable {
         devices.filter { $0.canonical.key == device.canonical.key && $0.port != device.port }.map(\.name)
     }
 
-    private func means(_ reference: DeviceReference, _ device: Device) -> Bool {
-        if case .found(let found, _) = reference.match(among: devices) { found == device } else { false }
+    /// The device that is meant, if it is there.
+    private func device(of reference: DeviceReference) -> Device? {
+        if case .found(let device, _) = reference.match(among: devices) { device } else { nil }
     }
 
     private func isBefore(_ left: Row, _ right: Row) -> Bool {

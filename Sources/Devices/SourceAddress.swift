@@ -49,9 +49,9 @@ public enum SourceAddress: Hashable, Sendable, CustomStringConvertible {
             let isBracketed = place.hasPrefix("[") && place.hasSuffix("]")
             let host = isBracketed ? place.dropFirst().dropLast() : place
             let allowed = isBracketed ? "0123456789abcdefABCDEF:.%" : "0123456789."
-            guard !host.isEmpty, host.utf8.count <= 64, host.allSatisfy({ allowed.contains($0) }) else {
-                return nil
-            }
+            guard !host.isEmpty, host.utf8.count <= 64, host.allSatisfy({ allowed.contains($0) }),
+                host.contains(":") == isBracketed
+            else { return nil }
             self = .tcp(host: String(host), port: short)
         default: return nil
         }

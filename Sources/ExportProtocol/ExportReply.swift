@@ -1,5 +1,4 @@
 public import Devices
-internal import FoundationEssentials
 
 /// What a source VM answers: one line of JSON.
 ///

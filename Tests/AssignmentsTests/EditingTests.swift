@@ -52,6 +52,7 @@ import Testing
             Edit("# no end", add: added, .added, "# no end\n\(line)\n"),
             Edit("# dos\r\n", add: added, .added, "# dos\r\n\(line)\r\n"),
             Edit("# dos\r\n# no end", add: added, .added, "# dos\r\n# no end\r\n\(line)\r\n"),
+            Edit("# dos\r\n# half\r", add: added, .added, "# dos\r\n# half\r\n\(line)\r\n"),
             Edit("\u{feff}# x\n", add: added, .added, "\u{feff}# x\n\(line)\n"),
             Edit("\n", add: added, .added, "\n\(line)\n"),
             Edit("media  mic dom0:mic\trequired\n", add: added, .added, "media  mic dom0:mic\trequired\n\(line)\n"),

@@ -45,7 +45,7 @@ func readStrings(_ bytes: [UInt8]) {
     }
     for partition in [nil, 1, 128] {
         let serial = guestSerial(text, name: "sda", partition: partition)
-        promise(!serial.isEmpty && serial.utf8.count <= 20 && isFileName(serial), "serial number \(serial)")
+        promise(serial.utf8.count <= 20 && isFileName("virtio-\(serial)"), "serial number \(serial)")
         for identity in blockIdentities(links: [text], backingFile: text, partition: partition) {
             promise(isPlain("\(identity)"), "\(identity)")
         }

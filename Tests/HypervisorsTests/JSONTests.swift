@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Testing
 
 @testable import Hypervisors
@@ -125,7 +124,7 @@ import Testing
     }
 
     private func reply<Reply: Decodable>(line: [UInt8], as type: Reply.Type) throws -> Reply {
-        guard case .reply(_, let result) = try QMPMessage<Reply>(line: line, by: JSONDecoder()) else {
+        guard case .reply(_, let result) = try QMPMessage<Reply>(line: line) else {
             throw QMPError.transport("no reply")
         }
         return try result.get()
@@ -133,7 +132,7 @@ import Testing
 
     private func undecodable(_ line: [UInt8]) -> Bool {
         do {
-            _ = try QMPMessage<QMP.Nothing>(line: line, by: JSONDecoder())
+            _ = try QMPMessage<QMP.Nothing>(line: line)
             return false
         } catch {
             if case .undecodable = error { return true }

@@ -1,5 +1,5 @@
 internal import Devices
-internal import FoundationEssentials
+internal import JSON
 
 /// Something that happened in the VM, told without being asked.
 struct QMPEvent: Sendable {
@@ -20,9 +20,9 @@ enum QMPMessage<Reply> {
 
 extension QMPMessage where Reply: Decodable {
     /// Reads one line; what is none of the three kinds is undecodable.
-    init(line: [UInt8], by decoder: JSONDecoder) throws(QMPError) {
+    init(line: [UInt8]) throws(QMPError) {
         do {
-            self = try decoder.decode(QMPMessage.self, from: Data(line))
+            self = try decodeJSON(QMPMessage.self, from: line)
         } catch DecodingError.dataCorrupted {
             throw .undecodable("a line that is not JSON", raw: line)
         } catch {
