@@ -83,14 +83,14 @@ install: ## install into DESTDIR and PREFIX (after make build)
 	cd $(BIN) && for name in $(NAMES); do test -e $$name || ln -s vmdevctl $$name; done
 	install -m 644 units/tmpfiles.d/vmdev.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/vmdev.conf
 	install -m 644 units/vmdev.catalog $(SYSTEMD)/catalog/vmdev.catalog
-	install -m 644 units/vmdev@.service units/vmdev-replug@.service units/vmdev-export.socket units/vmdev-export@.service units/vmdev-started@.service units/libvirt-vm@.service $(SYSTEMD)/system/
+	install -m 644 units/vmdev@.service units/vmdev-replug@.service units/vmdev-export.socket units/vmdev-export@.service units/vmdev-announce@.service units/vmdev-announced.socket units/vmdev-announced.service units/vmdev-source@.service units/vmdev-started@.service units/libvirt-vm@.service $(SYSTEMD)/system/
 	install -d $(SYSTEMD)/system/libvirt-vm@.service.d
 	install -m 644 units/vmdev.conf $(SYSTEMD)/system/libvirt-vm@.service.d/vmdev.conf
 	install -d $(SYSTEMD)/system/qubes-vm@.service.d
 	install -m 644 units/qubes-vm@.service.d/50-vmdev.conf $(SYSTEMD)/system/qubes-vm@.service.d/50-vmdev.conf
 	install -m 755 units/libvirt/libvirt-vm units/libvirt/libvirt-hook $(LIBEXEC)/
 	install -d $(DESTDIR)$(PREFIX)/lib/udev/rules.d
-	install -m 644 units/90-vmdev.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/90-vmdev.rules
+	install -m 644 units/90-vmdev.rules units/91-vmdev-export.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/
 	install -m 644 units/vmdev.conf units/qemu@.service units/work.conf $(EXAMPLES)
 	for section in 1 5 8; do install -d $(MAN)/man$$section && install -m 644 units/man/*.$$section $(MAN)/man$$section; done
 	cd $(MAN)/man1 && for name in $(NAMES); do test -e $$name.1 || ln -s vmdevctl.1 $$name.1; done

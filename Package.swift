@@ -40,7 +40,7 @@ let package = Package(
         .target(name: "JSON", swiftSettings: swift),
         .target(name: "ExportProtocol", dependencies: ["Devices", "JSON"], swiftSettings: swift),
         .target(
-            name: "SourceVMs", dependencies: ["Devices", "ExportProtocol", "HostDevices", "Platform"],
+            name: "SourceVMs", dependencies: ["CLinux", "Devices", "ExportProtocol", "HostDevices", "Platform"],
             swiftSettings: swift),
         .target(
             name: "Qubes", dependencies: ["Assignments", "Devices", "HostDevices", "Hypervisors", "Platform"],
@@ -50,7 +50,7 @@ let package = Package(
             dependencies: ["Applying", "Devices", "ExportProtocol", "HostDevices", "Hypervisors", "Platform"],
             swiftSettings: swift),
         .executableTarget(
-            name: "vmdev-export", dependencies: ["Applying", "Exporting", "Platform", arguments],
+            name: "vmdev-export", dependencies: ["Applying", "Devices", "Exporting", "Platform", arguments],
             swiftSettings: swift),
         .target(
             name: "Hypervisors", dependencies: ["Devices", "JSON", "Platform", "Systemd"], swiftSettings: swift),
@@ -137,7 +137,8 @@ let package = Package(
         .testTarget(
             name: "SystemTests",
             dependencies: [
-                "Applying", "Platform", "Systemd", "fault", "vmdev-apply", "vmdev-export", "vmdev-generator",
+                "Applying", "Devices", "Platform", "Systemd", "fault", "vmdev-apply", "vmdev-export",
+                "vmdev-generator",
                 "vmdevctl",
             ],
             path: "Tests/System",

@@ -40,15 +40,19 @@ struct Attaching {
         }
         guard !mine.isEmpty else { return ([], []) }
         do {
-            let present = try vm.attachments()
+            var present = try vm.attachments()
             // A lock without its device is what an interrupted attach or detach left, perhaps with a disk half attached.
             for record in mine where !present.contains(record.id) { try detach(record) }
-            // Of a USB device that was plugged out and in again the VM has but the dead end, and QEMU does not say so.
+            // Of a USB device that was plugged out and in again the VM has but the dead end, and QEMU does not say so; of one
+            // of another VM it does.
+            let dead = try vm.deadEnds()
             for record in mine where present.contains(record.id) && record.device.deviceClass == .usb {
                 let isPluggedAnew = items.contains {
                     $0.device.canonical.key == record.canonical.key && $0.record.sequence != record.sequence
                 }
-                if isPluggedAnew { try detach(record) }
+                guard isPluggedAnew || dead.contains(record.id) else { continue }
+                try detach(record)
+                present.remove(record.id)
             }
             let (renewed, lost) = renew(items, mine.filter { present.contains($0.id) })
             // A device in two ports may have been attached under the name of the other.

@@ -73,6 +73,8 @@ public struct Outcome: Equatable, Sendable {
         case caution
         /// A device that a running VM has assigned was plugged in again, and took the place of what was left of it.
         case reattached
+        /// A device of another VM that a running VM had is not given any more.
+        case lost
         /// A device was plugged in that several running VMs have assigned, and another one got it.
         case passedOver
         /// A device was plugged in, and a running VM that has it assigned could not get it.
@@ -101,6 +103,7 @@ public struct Outcome: Equatable, Sendable {
             case .sourceStarted: MessageID(0x9a41_7c0b_52e6_4d18, 0xa6f3_40d9_8b1c_e572)
             case .caution: MessageID(0x6d1b_93e0_47ac_4c2e, 0xb8f1_0e5d_37a9_64f2)
             case .reattached: MessageID(0xf17a_6427_2aca_4714, 0x9e49_5888_56b1_4430)
+            case .lost: MessageID(0x3f1b_c07d_5a2e_4e86, 0x9d04_b7e1_62c8_5fa9)
             case .passedOver: MessageID(0x0bf0_4280_32d3_43ba, 0xbe9d_1067_743c_a74a)
             case .plugFailed: MessageID(0xe141_ac95_4e0a_426a, 0xb138_4751_ca22_3893)
             case .settingIgnored: MessageID(0xb5b0f7d3f6c54a9c, 0x8e8b1d7b6f1f0a52)
@@ -111,7 +114,9 @@ public struct Outcome: Equatable, Sendable {
         public var severity: JournalEntry.Priority {
             switch self {
             case .failed, .endFailed: .error
-            case .skipped, .followed, .leftAlone, .stillHeld, .settingIgnored, .caution, .plugFailed: .warning
+            case .skipped, .followed, .leftAlone, .stillHeld, .settingIgnored, .caution, .plugFailed,
+                .lost:
+                .warning
             case .startRefused, .passedOver: .notice
             case .attached, .alreadyAttached, .detached, .started, .complete, .released, .givenBack, .waiting,
                 .reattached, .sourceStarted:

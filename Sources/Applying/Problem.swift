@@ -102,8 +102,10 @@ extension Problem {
             }
         // A source VM's own trouble names no device.
         let isAboutSource = [.notRunning, .silent, .notUnderstood, .unknown, .unreachable].contains(error.kind)
+        // A source VM may be booting still.
+        let isLate = [.notYet, .notRunning, .silent].contains(error.kind)
         let message = isAboutSource ? "\(Problem.subject(assignment)): \(error.message)" : error.message
-        self.init(reason, assignment, message, remedy: error.remedy ?? "", isLate: error.kind == .notYet)
+        self.init(reason, assignment, message, remedy: error.remedy ?? "", isLate: isLate)
     }
 
     /// A wrong row.

@@ -46,6 +46,32 @@ public struct Program: Sendable {
         host(for: .host).map { Applier($0, reporter: reporter).replug(plug) } ?? .configuration
     }
 
+    /// A source VM comes up: attaches what VMs that run have assigned of it.
+    public func sourceUp(_ source: VMName) -> Sysexit { applier(for: source)?.sourceUp(source) ?? .configuration }
+
+    /// Something has changed in a source VM, or it has ended.
+    public func sourceChanged(_ source: VMName) -> Sysexit {
+        applier(for: source)?.sourcesChanged([source]) ?? .configuration
+    }
+
+    /// Source VMs have called at the socket that systemd passed to us: looks what has changed there. All that is taken of a
+    /// call is where it came from, and one who calls without end has us look no more often than this program is started.
+    public func announced() -> Sysexit {
+        guard let listener = Listener.passed else {
+            writeStandardError("vmdev-apply: --announced is for systemd, which passes a socket\n")
+            return .usage
+        }
+        let peers = listener.takePeers(limit: 256)
+        guard let host = host(for: .host) else { return .configuration }
+        let callers = host.settings.sources.filter { source in peers.contains { source.address.isPerhaps($0) } }
+        return Applier(host, reporter: reporter).sourcesChanged(callers.map(\.name))
+    }
+
+    /// The applier of this host; nil when its settings cannot be used, which is told as concerning `target`.
+    private func applier(for target: VMName) -> Applier? {
+        host(for: target).map { Applier($0, reporter: reporter) }
+    }
+
     /// This host; nil when its settings cannot be used, which is told as concerning `target`.
     private func host(for target: VMName) -> Host? {
         let settings: Settings
@@ -69,5 +95,17 @@ public struct Program: Sendable {
             if let value = unsafe getenv(name) { result[name] = unsafe String(cString: value) }
         }
         return result
+    }
+}
+
+extension SourceAddress {
+    /// Whether a call may come from the VM that has this address.
+    fileprivate func isPerhaps(_ peer: Peer) -> Bool {
+        switch (self, peer) {
+        case (.vsock(let cid, _), .vm(let number)): cid == number
+        case (.tcp(let host, _), .address(let address)): host == address
+        case (.unix, .local): true
+        default: false
+        }
     }
 }

@@ -31,9 +31,6 @@ struct Replug {
         case failed([Problem])
     }
 
-    /// How long it waits for others who work on a VM; each of them is bounded itself.
-    private static let patience = Duration.seconds(60)
-
     /// Answers how the program ends; a device that has gone again, or that nobody wants, is no failure.
     func run() -> Sysexit {
         do throws(Problem) {
@@ -108,7 +105,7 @@ struct Replug {
         var problems: [Problem] = []
         for (vm, records) in Dictionary(grouping: dead, by: \.vm) where running.contains(vm) {
             do throws(Problem) {
-                try with(vm) { (running) throws(Problem) in
+                try applier.withTurn(on: vm) { (running) throws(Problem) in
                     guard try state(of: running) != .notStarted else { return }
                     for record in records {
                         do throws(HypervisorError) { try attaching(running).detach(record) } catch {
@@ -164,7 +161,9 @@ struct Replug {
     private func attach(_ wish: Wish, wasFreed: Bool) -> Attempt {
         do throws(Problem) {
             var result = Attempt.ended
-            try with(wish.vm) { (vm) throws(Problem) in result = try attach(wish, to: vm, wasFreed: wasFreed) }
+            try applier.withTurn(on: wish.vm) { (vm) throws(Problem) in
+                result = try attach(wish, to: vm, wasFreed: wasFreed)
+            }
             return result
         } catch {
             return error.reason == .notRunning ? .ended : .failed([error])
@@ -203,36 +202,6 @@ struct Replug {
 
     private func attaching(_ vm: any RunningVM) -> Attaching {
         Attaching(vm: vm, sources: applier.sources, locks: applier.locks, timeout: applier.timeout)
-    }
-
-    /// Connects to a VM and has it for itself. Of several plugs one at a time gets in line: a VM's socket takes no crowd.
-    private func with(_ vm: VMName, _ body: (any RunningVM) throws(Problem) -> Void) throws(Problem) {
-        let folder = applier.root.path("/run/vmdev/replug")
-        let turn: LockFile?
-        do {
-            try makeFolders(folder, permissions: 0o700)
-            turn = try LockFile.take("\(folder)/\(vm)", until: Deadline(after: Replug.patience))
-        } catch {
-            throw Problem(
-                error.isPermission ? .permission : .configuration, nil, "VM \(vm): \(error)",
-                remedy: error.isPermission ? "Run as root." : "See that /run/vmdev can be written.")
-        }
-        guard let turn else {
-            throw Problem(
-                .busy, nil, "VM \(vm): too many devices were plugged in at once, or the VM does not answer",
-                remedy: "Attach what is missing with: /usr/lib/vmdev/vmdev-apply \(vm)")
-        }
-        let connection: any RunningVM
-        do {
-            connection = try applier.hypervisor.connect(
-                to: vm, until: Deadline(after: Replug.patience), waiting: false)
-        } catch {
-            throw Problem(error)
-        }
-        let lock = try applier.lockVM(vm)
-        try body(connection)
-        lock.release()
-        turn.release()
     }
 
     // MARK: Telling

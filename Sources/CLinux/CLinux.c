@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <linux/vm_sockets.h>
@@ -375,6 +377,41 @@ int vmdev_unlink_listener(int listener) {
 int vmdev_accept(int listener) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+int vmdev_accept_waiting(int listener) {
+    // Who has gone again since poll(2) must not make us wait for the next.
+    if (fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK) < 0) return -errno;
+    return vmdev_accept(listener);
+}
+
+int vmdev_peer(int fd, uint32_t *cid, char *host, size_t size) {
+    union any_address address;
+    memset(&address, 0, sizeof address);
+    socklen_t length = sizeof address;
+    if (getpeername(fd, &address.any, &length) < 0) return -errno;
+    if (address.any.sa_family == AF_VSOCK) *cid = address.vm.svm_cid;
+    if (address.any.sa_family == AF_INET || address.any.sa_family == AF_INET6) {
+        // An IPv4 address in IPv6's clothes is written as what it is.
+        if (address.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&address.in6.sin6_addr)) {
+            struct in_addr inner;
+            memcpy(&inner, address.in6.sin6_addr.s6_addr + 12, sizeof inner);
+            if (!inet_ntop(AF_INET, &inner, host, size)) return -errno;
+        } else if (getnameinfo(&address.any, length, host, size, NULL, 0, NI_NUMERICHOST) != 0) {
+            return -EINVAL;
+        }
+    }
+    return address.any.sa_family;
+}
+
+int vmdev_each_second(void) {
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0) return -errno;
+    struct itimerspec each = {.it_interval = {.tv_sec = 1}, .it_value = {.tv_sec = 1}};
+    if (timerfd_settime(fd, 0, &each, NULL) == 0) return fd;
+    int code = errno;
+    close(fd);
+    return -code;
 }
 
 int vmdev_keep_alive(int fd) {

@@ -95,7 +95,7 @@ public struct Story: Hashable, Sendable {
         case .attached, .alreadyAttached, .followed, .detached, .skipped, .caution, .settingIgnored, .reattached,
             nil:
             "changed"
-        case .passedOver, .plugFailed: "lacks a device"
+        case .passedOver, .plugFailed, .lost: "lacks a device"
         }
     }
 

@@ -22,6 +22,15 @@ public enum SourceAddress: Hashable, Sendable, CustomStringConvertible {
         self = address
     }
 
+    /// Reads where the host listens for what its source VMs announce; 2 is the host's own number there.
+    public init(announcement text: String) throws(SyntaxError) {
+        if text.hasPrefix("vsock:2:"), let port = SourceAddress.number(text.dropFirst(8)), port < UInt32.max {
+            self = .vsock(cid: 2, port: port)
+        } else {
+            self = try SourceAddress(text)
+        }
+    }
+
     private init?(parsing text: String) {
         guard let colon = text.firstIndex(of: ":") else { return nil }
         let rest = text[text.index(after: colon)...]

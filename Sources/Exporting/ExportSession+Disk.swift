@@ -8,7 +8,7 @@ extension ExportSession {
     ///
     /// The server gets our claimed descriptor and a socket that listens already: it needs no right to the node, nothing can
     /// change between check and use, and whoever is told of the channel can connect at once.
-    func exportDisk(_ taken: Exports.Taken) throws {
+    func exportDisk(_ taken: Exports.Taken) throws -> End {
         let program = "qemu-nbd"
         guard ServerProcess.isInstalled(program) else {
             throw ExportRefusal(.failed, "\(program) is not installed in the source VM (Debian: qemu-utils)")
@@ -26,9 +26,10 @@ extension ExportSession {
         try answer(.disk(channel: channel, name: port.description))
         while true {
             let ready = try Descriptor.waitForAny([input, server.end, removal.descriptor])
-            if ready.first != false || ready.dropFirst().first != false { return }
+            if ready.first != false { return .host }
+            if ready.dropFirst().first != false { return .device }
             _ = try removal.next(until: Deadline(after: .zero))
-            guard unsafe access(root.path(block.node), F_OK) == 0 else { return }
+            guard unsafe access(root.path(block.node), F_OK) == 0 else { return .device }
         }
     }
 

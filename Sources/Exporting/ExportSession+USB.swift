@@ -4,7 +4,7 @@ internal import Platform
 
 extension ExportSession {
     /// Serves a USB device over usbredir on this very connection, until one of the two ends closes or the device goes.
-    func exportUSB(_ taken: Exports.Taken) throws {
+    func exportUSB(_ taken: Exports.Taken) throws -> End {
         let program = "usbredirect"
         guard ServerProcess.isInstalled(program) else {
             throw ExportRefusal(.failed, "\(program) is not installed in the source VM (Debian: usbredirect)")
@@ -21,26 +21,28 @@ extension ExportSession {
         }
         let local = try listener.accept()
         try answer(.usb)
-        try relay(local, until: server.end)
+        return try relay(local, until: server.end)
     }
 
-    private func relay(_ local: Descriptor, until end: Descriptor) throws {
+    private func relay(_ local: Descriptor, until end: Descriptor) throws -> End {
         while true {
             let ready = try Descriptor.waitForAny([input, local, end])
-            if ready.first == true, try !pass(from: input, to: local) { return }
+            if ready.first == true, let closed = pass(from: input, to: local) {
+                return closed == .source ? .host : .device
+            }
             if ready.dropFirst().first == true {
-                if try !pass(from: local, to: output) { return }
+                if let closed = pass(from: local, to: output) { return closed == .source ? .device : .host }
             } else if ready.last == true {
-                return
+                return .device
             }
         }
     }
 
-    /// Passes on what has come; answers false at the end.
-    private func pass(from source: Descriptor, to destination: Descriptor) throws -> Bool {
-        let bytes = try source.read(upTo: 65_536)
-        guard !bytes.isEmpty else { return false }
-        try destination.write(bytes)
-        return true
+    private enum Closed { case source, destination }
+
+    /// Passes on what has come; answers which of the two has ended.
+    private func pass(from source: Descriptor, to destination: Descriptor) -> Closed? {
+        guard let bytes = try? source.read(upTo: 65_536), !bytes.isEmpty else { return .source }
+        return (try? destination.write(bytes)) == nil ? .destination : nil
     }
 }

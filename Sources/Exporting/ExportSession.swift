@@ -13,19 +13,28 @@ public struct ExportSession {
     let output: Descriptor
     private let source: any DeviceSource
     private let patience: Duration
+    private let announcement: Announcement?
 
     /// Serves who is at the other end of `input` and `output`.
-    public init(root: Root, input: Descriptor, output: Descriptor) {
-        self.init(root: root, source: HostSource(root: root), input: input, output: output, patience: .seconds(10))
+    ///
+    /// An export that ends because its device has gone is announced.
+    public init(root: Root, input: Descriptor, output: Descriptor, announcement: Announcement? = nil) {
+        self.init(
+            root: root, source: HostSource(root: root), input: input, output: output, patience: .seconds(10),
+            announcement: announcement)
     }
 
     /// `patience` is how long the other side may take for its request, and a program of ours to come up.
-    init(root: Root, source: any DeviceSource, input: Descriptor, output: Descriptor, patience: Duration) {
+    init(
+        root: Root, source: any DeviceSource, input: Descriptor, output: Descriptor, patience: Duration,
+        announcement: Announcement? = nil
+    ) {
         self.root = root
         self.source = source
         self.input = input
         self.output = output
         self.patience = patience
+        self.announcement = announcement
     }
 
     /// Serves, and answers how the program ends.
@@ -36,7 +45,7 @@ public struct ExportSession {
             switch try request() {
             case .list(let deviceClass): try answer(.devices(exports.list(deviceClass)))
             case .status: try answer(.exports(exports.live()))
-            case .export(let wish): try export(exports.take(wish))
+            case .export(let wish): try export(wish, of: exports)
             }
             return .success
         } catch let refusal as ExportRefusal {
@@ -50,9 +59,27 @@ public struct ExportSession {
         }
     }
 
-    private func export(_ taken: Exports.Taken) throws {
+    /// Whose doing it is that an export ends.
+    enum End {
+        /// The host closed the connection: the VM does not have the device any more.
+        case host
+        /// The device has gone, or who served it has.
+        case device
+    }
+
+    private func export(_ wish: ExportRequest.Wish, of exports: Exports) throws {
+        // What is taken is free again when this comes back: only then a driver may have the device.
+        let end = try serve(exports.take(wish))
+        do { try source.giveBack(wish.port, of: wish.deviceClass, from: wish.target) } catch {
+            writeStandardError("vmdev-export: \(error)\n")
+        }
+        let why = end == .host ? "its VM does not have it any more" : "it was plugged out, or broke"
+        writeStandardError("vmdev-export: the export of \(wish.port) to VM \(wish.target) has ended: \(why)\n")
+        if end == .device { _ = announcement?.make() }
+    }
+
+    private func serve(_ taken: Exports.Taken) throws -> End {
         if taken.device.usb != nil { try exportUSB(taken) } else { try exportDisk(taken) }
-        writeStandardError("vmdev-export: the export of \(taken.device.port) has ended\n")
     }
 
     /// One line, whole, in time and not too long.

@@ -97,6 +97,9 @@ public protocol RunningVM: AnyObject {
     /// wrong with it.
     func verify(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?]
 
+    /// Devices that we attached and whose other end has gone meanwhile, so that the VM has nothing of them any more.
+    func deadEnds() throws(HypervisorError) -> Set<AttachmentID>
+
     /// Takes a device away and drops what was handed over for it.
     func detach(_ id: AttachmentID, until deadline: Deadline) throws(HypervisorError)
 
@@ -108,6 +111,11 @@ public protocol RunningVM: AnyObject {
 
     /// Ends the VM at once, as pulling its plug does, and waits until it has gone.
     func end() throws(HypervisorError)
+}
+
+extension RunningVM {
+    /// None: no device has another end.
+    public func deadEnds() throws(HypervisorError) -> Set<AttachmentID> { [] }
 }
 
 /// Where a VM is in its life.

@@ -22,7 +22,7 @@ public struct Listener: Sendable {
         return (Listener(Descriptor(owning: raw)), port)
     }
 
-    private init(_ descriptor: Descriptor) { self.descriptor = descriptor }
+    init(_ descriptor: Descriptor) { self.descriptor = descriptor }
 
     /// Takes a connection that waits: `descriptor` is readable then.
     public func accept() throws(SystemCallError) -> Descriptor {
@@ -40,6 +40,12 @@ extension Descriptor {
     public func keepAlive() throws(SystemCallError) {
         let code = vmdev_keep_alive(raw)
         guard code == 0 else { throw SystemCallError("watch", "descriptor \(raw)", code: code) }
+    }
+
+    /// Whether the other end of the connection has gone.
+    public var isHungUp: Bool {
+        var entry = pollfd(fd: raw, events: 0, revents: 0)
+        return unsafe poll(&entry, 1, 0) > 0 && entry.revents & Int16(POLLHUP) != 0
     }
 
     /// Waits until one of several has something to read or its other end has gone, and tells of each whether it is so; none

@@ -31,3 +31,6 @@ extension Descriptor {
         return copy < 0 ? nil : Descriptor(owning: copy)
     }
 }
+
+/// Writing to somebody who has gone is an error from now on, and does not end the program.
+public func ignoreBrokenPipes() { _ = signal(SIGPIPE, SIG_IGN) }

@@ -80,6 +80,13 @@ public struct SourceVM: DeviceSource {
     /// As above.
     public func giveBackAll(from vm: VMName) throws(SourceError) -> [DeviceReference] { [] }
 
+    /// It is asked again and again.
+    public func listen(for references: [DeviceReference]) throws(SourceError) -> (any DeviceEvents)? {
+        do { return try SourceClock() } catch {
+            throw SourceError(.unreadable, "VM \(name) cannot be waited for: \(error)")
+        }
+    }
+
     /// Nothing more is known.
     public func absence(of port: Port, in deviceClass: DeviceClass) -> String? { nil }
 }

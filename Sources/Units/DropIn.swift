@@ -4,9 +4,7 @@ public import Devices
 public struct DropIn: Hashable, Sendable {
     /// The VM.
     public let vm: VMName
-    /// Units without which it cannot start.
-    public let requires: [String]
-    /// Units that it comes after, those in `requires` included.
+    /// Units that are started with it and that it comes after.
     public let after: [String]
     /// How long a device is waited for at most; nil when none is waited for longer than usual.
     public let wait: Duration?
@@ -17,9 +15,8 @@ public struct DropIn: Hashable, Sendable {
     public static let fileName = "vmdev.conf"
 
     /// Describes the drop-in.
-    public init(vm: VMName, requires: [String], after: [String], wait: Duration? = nil, sourcePath: String) {
+    public init(vm: VMName, after: [String], wait: Duration? = nil, sourcePath: String) {
         self.vm = vm
-        self.requires = requires
         self.after = after
         self.wait = wait
         self.sourcePath = sourcePath
@@ -42,11 +39,26 @@ public struct DropIn: Hashable, Sendable {
         return lines.joined(separator: "\n")
     }
 
+    /// What is in the drop-in for the unit of a VM that exposes devices: when it is up, VMs that run get what they have
+    /// assigned of it; when it has ended, the journal says what they have lost.
+    public static func sourceText(of source: VMName, sourcePath: String) -> String {
+        let unit = "vmdev-source@\(source).service"
+        return [
+            "# Made by vmdev-generator: change the assignments instead, and run 'systemctl daemon-reload'.",
+            "[Unit]", "SourcePath=\(sourcePath)", "Wants=\(unit)", "Before=\(unit)", "", "[Service]",
+            "ExecStopPost=-+/usr/lib/vmdev/vmdev-apply --source-changed=\(source)", "",
+        ].joined(separator: "\n")
+    }
+
+    /// The name of that file.
+    public static let sourceFileName = "vmdev-source.conf"
+
     /// What is in the file.
     public var text: String {
         var lines = head
-        let wants = after.filter { !requires.contains($0) }
-        lines += requires.map { "Requires=\($0)" } + wants.map { "Wants=\($0)" } + after.map { "After=\($0)" }
+        // Not `Requires=`: with that, systemd would stop or restart this VM with each that exposes a device to it. Without
+        // its devices it does not start all the same, and says why.
+        lines += after.map { "Wants=\($0)" } + after.map { "After=\($0)" }
         lines += [
             "", "[Service]", "ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot \(vm)",
             "ExecStopPost=+/usr/lib/vmdev/vmdev-apply --release \(vm)", "NotifyAccess=exec",

@@ -50,13 +50,17 @@ public struct Generator: Sendable {
             guard let wait = assignment.options.timeout ?? settings.deviceTimeout else { continue }
             waits[assignment.target] = max(wait, waits[assignment.target] ?? .zero)
         }
+        for source in Set(order.edges.map(\.source)).sorted() {
+            do { try hook(source, settings, into: folder, from: table.path) } catch {
+                complain("\(settings.vmUnit.text(for: source)) is not hooked as a source: \(error)")
+            }
+        }
         let needs = Dictionary(grouping: order.edges, by: \.target)
         for target in targets.sorted() {
             let edges = needs[target] ?? []
             let unit = settings.vmUnit.text(for: target)
             let dropIn = DropIn(
-                vm: target, requires: edges.filter(\.isRequired).map { settings.vmUnit.text(for: $0.source) },
-                after: edges.map { settings.vmUnit.text(for: $0.source) }, wait: waits[target],
+                vm: target, after: edges.map { settings.vmUnit.text(for: $0.source) }, wait: waits[target],
                 sourcePath: table.path)
             do {
                 try write(dropIn.text, into: "\(folder)/\(unit).d")
@@ -67,6 +71,16 @@ public struct Generator: Sendable {
         }
     }
 
+    /// A source that nobody has named in vmdev.conf exposes nothing here.
+    private func hook(_ source: VMName, _ settings: Settings, into folder: String, from path: String)
+        throws(SystemCallError)
+    {
+        guard settings.sources.contains(where: { $0.name == source }) else { return }
+        try write(
+            DropIn.sourceText(of: source, sourcePath: path), as: DropIn.sourceFileName,
+            into: "\(folder)/\(settings.vmUnit.text(for: source)).d")
+    }
+
     private func mark(_ markers: PlugMarkers, into folder: String) throws(SystemCallError) {
         try makeFolders(folder)
         for name in markers.names + [PlugMarkers.complete] {
@@ -74,10 +88,12 @@ public struct Generator: Sendable {
         }
     }
 
-    private func write(_ text: String, into folder: String) throws(SystemCallError) {
+    private func write(_ text: String, as name: String = DropIn.fileName, into folder: String)
+        throws(SystemCallError)
+    {
         try makeFolders(folder)
         let file = try Descriptor.open(
-            "\(folder)/\(DropIn.fileName)", [.write, .create, .exclusive, .noFollow], mode: 0o644)
+            "\(folder)/\(name)", [.write, .create, .exclusive, .noFollow], mode: 0o644)
         try file.write(Array(text.utf8))
     }
 }

@@ -6,6 +6,9 @@ enum Job {
     case help
     case work(VMName, Program.Occasion, root: String)
     case replug(Plug, root: String)
+    case sourceUp(VMName, root: String)
+    case sourceChanged(VMName, root: String)
+    case announced(root: String)
 }
 
 /// The arguments, taken apart by hand: a parser that knows every program's grammar takes longer to start than a VM without
@@ -18,6 +21,9 @@ struct Arguments {
 
     private var occasions: [String] = []
     private var plug: Plug?
+    private var sourceUp: VMName?
+    private var sourceChanged: VMName?
+    private var isAnnounced = false
     private var root: String?
     private var vm: VMName?
     private var wantsHelp = false
@@ -51,6 +57,9 @@ struct Arguments {
             case ("--replug", _):
                 let text = try Arguments.value(of: "--replug", value, &rest)
                 plug = try Arguments.read { () throws(SyntaxError) in try Plug(parsing: text) }
+            case ("--source-up", _): sourceUp = try Arguments.vm(of: "--source-up", value, &rest)
+            case ("--source-changed", _): sourceChanged = try Arguments.vm(of: "--source-changed", value, &rest)
+            case ("--announced", nil): isAnnounced = true
             default: throw Fault(message: "there is no option '\(printable(word, limit: 80))'")
             }
         }
@@ -60,12 +69,22 @@ struct Arguments {
         if wantsHelp { return .help }
         let root = root ?? "/"
         guard root.hasPrefix("/") else { throw Fault(message: "--root takes an absolute path") }
-        if Set(occasions).count + (plug == nil ? 0 : 1) > 1 {
-            throw Fault(message: "--prepare, --boot, --check, --release and --replug exclude each other")
+        let jobs: [Job] =
+            [
+                plug.map { .replug($0, root: root) }, sourceUp.map { .sourceUp($0, root: root) },
+                sourceChanged.map { .sourceChanged($0, root: root) }, isAnnounced ? .announced(root: root) : nil,
+            ].compactMap { $0 }
+        if Set(occasions).count + jobs.count > 1 {
+            throw Fault(
+                message:
+                    "--prepare, --boot, --check, --release, --replug, --source-up, --source-changed and --announced exclude each other"
+            )
         }
-        if let plug {
-            guard vm == nil else { throw Fault(message: "--replug finds the VMs by itself; name none") }
-            return .replug(plug, root: root)
+        if let job = jobs.first {
+            guard vm == nil else {
+                throw Fault(message: "the VMs that have something assigned are found by themselves; name none")
+            }
+            return job
         }
         guard let vm else { throw Fault(message: "a VM was expected") }
         guard !vm.isHost else { throw Fault(message: "dom0 is the host itself; name a VM") }
@@ -85,6 +104,15 @@ struct Arguments {
     ) throws(Fault) -> String {
         guard let text = value ?? rest.popFirst() else { throw Fault(message: "\(name) needs a value") }
         return text
+    }
+
+    private static func vm(
+        of name: String, _ value: String?, _ rest: inout ArraySlice<String>
+    ) throws(Fault) -> VMName {
+        let text = try Arguments.value(of: name, value, &rest)
+        let vm = try Arguments.read { () throws(SyntaxError) in try VMName(text) }
+        guard !vm.isHost else { throw Fault(message: "dom0 is the host itself; name a VM") }
+        return vm
     }
 
     private static func read<Value>(_ read: () throws(SyntaxError) -> Value) throws(Fault) -> Value {

@@ -11,6 +11,9 @@ enum VMDevApply {
             case .help: writeStandardOutput(help)
             case .work(let vm, let occasion, let root): end(program(root).run(vm, occasion))
             case .replug(let plug, let root): end(program(root).replug(plug))
+            case .sourceUp(let source, let root): end(program(root).sourceUp(source))
+            case .sourceChanged(let source, let root): end(program(root).sourceChanged(source))
+            case .announced(let root): end(program(root).announced())
             }
         } catch {
             end(.usage, "\(error.message).\n\(usage)\n'vmdev-apply --help' says more.")
@@ -28,6 +31,7 @@ enum VMDevApply {
 private let usage = """
     Usage: vmdev-apply [--prepare | --boot | --check | --release] [--root=<dir>] <vm>
            vmdev-apply --replug=<device> [--root=<dir>]
+           vmdev-apply --source-up=<vm> | --source-changed=<vm> | --announced [--root=<dir>]
     """
 
 private let help = """
@@ -60,6 +64,9 @@ private let help = """
       --release               The VM has ended: see that its devices are free.
       --replug <device>       A device was plugged in: attach it to the VMs that run and have it assigned.
                               By class and number, such as usb:189:4, block:8:16 or mic:116:7.
+      --source-up <vm>        A source VM comes up: once it answers, attach what VMs that run have assigned of it.
+      --source-changed <vm>   Something has changed in a source VM, or it has ended: look what.
+      --announced             Source VMs have called at the socket that systemd passes: look what has changed there.
       --root <dir>            Where etc, run, sys and dev are. (default: /)
       -h, --help              Show help information.
 

@@ -1,5 +1,6 @@
 import Applying
 import ArgumentParser
+import Devices
 import Exporting
 import Platform
 
@@ -18,17 +19,35 @@ struct VMDevExport: ParsableCommand {
             Needs qemu-nbd (Debian: qemu-utils) for disks and usbredirect for USB devices.
             """)
 
+    @Option(
+        help: ArgumentHelp(
+            "Where the host hears that something has changed here, such as vsock:2:4899.", valueName: "address"),
+        transform: { try SourceAddress(announcement: $0) })
+    var announceTo: SourceAddress?
+
+    @Flag(
+        help: "Tell the host that something has changed here, such as a device that was plugged in; nothing else.")
+    var announce = false
+
     @Option(help: ArgumentHelp("Where etc, run, sys and dev are.", valueName: "dir"))
     var root = "/"
 
     func validate() throws {
+        if announce && announceTo == nil { throw ValidationError("--announce needs --announce-to.") }
         if !root.hasPrefix("/") { throw ValidationError("--root takes an absolute path.") }
     }
 
     func run() throws {
+        // A host that has gone is the end of an export, and not of us.
+        ignoreBrokenPipes()
+        let announcement = announceTo.map(Announcement.init)
+        if announce, let announcement { throw ExitCode(announcement.make().rawValue) }
         guard let input = Descriptor.standardInput, let output = Descriptor.standardOutput else {
             throw ValidationError("standard input and output have to be open.")
         }
-        throw ExitCode(ExportSession(root: Root(root), input: input, output: output).run().rawValue)
+        throw ExitCode(
+            ExportSession(
+                root: Root(root), input: input, output: output, announcement: announcement
+            ).run().rawValue)
     }
 }

@@ -45,7 +45,7 @@ struct ManualTests {
 
     @Test(
         "Every option that --help knows stands in the page of the program",
-        arguments: [("vmdev-apply", "vmdev-apply.8")])
+        arguments: [("vmdev-apply", "vmdev-apply.8"), ("vmdev-export", "vmdev-export.8")])
     func isWhole(_ name: String, _ page: String) throws {
         let known = options(in: try run(program(name), ["--help"]).output)
         #expect(known.count > 3)

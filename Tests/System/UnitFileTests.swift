@@ -18,7 +18,9 @@ struct UnitFileTests {
 
     @Test(
         "The oneshots by themselves are exposed at 2.5 at most",
-        arguments: ["vmdev@", "vmdev-started@", "vmdev-replug@"])
+        arguments: [
+            "vmdev@", "vmdev-started@", "vmdev-replug@", "vmdev-source@", "vmdev-announced", "vmdev-announce@",
+        ])
     func exposure(name: String) throws {
         let outcome = try run(
             "systemd-analyze",
@@ -75,7 +77,9 @@ struct UnitFileTests {
         try change(source("vmdev.conf"))
             .write(toFile: units + "/qemu@.service.d/vmdev.conf", atomically: true, encoding: .utf8)
         try source("work.conf").write(toFile: root + "/etc/vmdev/qemu/work.conf", atomically: true, encoding: .utf8)
-        for program in ["/usr/lib/vmdev/vmdev-apply", "/usr/bin/qemu-system-x86_64"] {
+        for program in [
+            "/usr/lib/vmdev/vmdev-apply", "/usr/lib/vmdev/vmdev-export", "/usr/bin/qemu-system-x86_64",
+        ] {
             try FileManager.default.copyItem(atPath: "/bin/true", toPath: root + program)
         }
         try tool(
@@ -86,14 +90,18 @@ struct UnitFileTests {
             encoding: .utf8)
         try "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/lib/vmdev/vmdev-apply -- %i\n".write(
             toFile: units + "/qubes-vm@.service", atomically: true, encoding: .utf8)
-        for unit in ["vmdev@.service", "vmdev-replug@.service"] {
+        for unit in [
+            "vmdev@.service", "vmdev-replug@.service", "vmdev-source@.service", "vmdev-announced.service",
+            "vmdev-announced.socket", "vmdev-announce@.service", "vmdev-export@.service", "vmdev-export.socket",
+        ] {
             try source(unit).write(toFile: "\(units)/\(unit)", atomically: true, encoding: .utf8)
         }
         let outcome = try run(
             "systemd-analyze",
             [
                 "verify", "--root=\(root)", "qemu@work.service", "vmdev@work.service",
-                "vmdev-replug@device.service", "qubes-vm@work.service",
+                "vmdev-replug@device.service", "vmdev-source@sys-usb.service", "vmdev-announced.socket",
+                "vmdev-announce@plug.service", "vmdev-export.socket", "qubes-vm@work.service",
             ])
         return outcome.output + outcome.errors
     }

@@ -40,7 +40,7 @@ struct GeneratorTests {
                 # Made by vmdev-generator: change the assignments instead, and run 'systemctl daemon-reload'.
                 [Unit]
                 SourcePath=/etc/vmdev/assignments
-                Requires=qemu@sys-usb.service
+                Wants=qemu@sys-usb.service
                 After=qemu@sys-usb.service
 
                 [Service]

@@ -57,6 +57,15 @@ int vmdev_start_server(char *const *arguments, int socket, int device, int *pid)
 int vmdev_connect_vsock(uint32_t cid, uint32_t port, int milliseconds);
 int vmdev_connect_tcp(const char *address, uint16_t port, int milliseconds);
 
+/// A timer that can be read once each second from now on (timerfd_create(2)).
+int vmdev_each_second(void);
+
+/// Where who connected is: the family of his address, and his number (AF_VSOCK) or IP address as text.
+int vmdev_peer(int socket, uint32_t *cid, char *host, size_t size);
+
+/// Takes a connection that waits, without waiting for one: -EAGAIN when there is none.
+int vmdev_accept_waiting(int listener);
+
 /// Listens `channel` ports above the address of the connected socket, for a UNIX socket at its path with `.channel` added;
 /// answers the descriptor. Of a UNIX socket that nobody serves any more the place is taken over.
 int vmdev_listen_beside(int socket, unsigned channel);

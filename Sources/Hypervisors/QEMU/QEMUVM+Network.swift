@@ -47,7 +47,10 @@ extension QEMUVM {
             try connection.call(.add(QMP.Chardev(id: id, descriptor: request.id.claimName)))
             undo = [.removeChardev(id)]
             try connection.call(
-                .plug(QMP.Device(driver: "usb-redir", bus: bus, port: String(port), id: id, chardev: id)))
+                .plug(
+                    QMP.Device(
+                        driver: "usb-redir", bus: bus, port: String(port), id: id, chardev: id,
+                        filter: QEMUVM.filter(for: request.device))))
         } catch {
             throw undone(undo, after: fault(attaching: request, error), error)
         }

@@ -30,6 +30,7 @@ extension QEMUVM {
 
     /// Checks USB devices by QOM: what they are, whether the host's device is in them, and where they are.
     func verifyUSB(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
+        try letArrive(requests.filter { $0.device.deviceClass == .usb && !$0.device.source.isHost })
         let paths = requests.map { "\(QOM.peripheral)/\($0.id)" }
         let (types, attached, buses, ports) = try ask(
             "asked for its USB devices", paths.map { QMPCommand<String>.get("type", of: $0) },
@@ -46,12 +47,16 @@ extension QEMUVM {
         to request: AttachRequest, type: String?, isAttached: Bool?, bus: String?, port: String?
     ) -> HypervisorError? {
         guard let type, let bus, let port else { return notVerified(request, "it is not among its devices") }
-        if type == "usb-redir", !request.device.source.isHost {
-            return isAttached == true ? nil : notVerified(request, "its source VM does not give it")
+        let isOfHost = request.device.source.isHost
+        guard type == (isOfHost ? "usb-host" : "usb-redir") else {
+            return notVerified(request, "'\(type)' is no device of \(isOfHost ? "this host" : "another VM")")
         }
-        guard type == "usb-host" else { return notVerified(request, "'\(type)' is no device of this host") }
         guard isAttached == true else {
-            return notVerified(request, "QEMU has lost it: it was plugged out, or broke")
+            return notVerified(
+                request,
+                isOfHost
+                    ? "QEMU has lost it: it was plugged out, or broke"
+                    : "VM \(request.device.source) does not give it, or gives another device than it told of")
         }
         let busName = bus.split(separator: "/").last.map(String.init) ?? ""
         if case .usb(let wanted, let place)? = places[request.id], busName != place || port != String(wanted) {

@@ -22,6 +22,8 @@ final class SimulatedMachine: Sendable {
     struct AttachedDevice {
         let shown: Simulator.Attached
         let copy: Descriptor?
+        /// Whether it is a connection whose other end may go.
+        let isStream: Bool
     }
 
     init(name: VMName, state: VMState, places: Int, holder: LeaseHolder?) {

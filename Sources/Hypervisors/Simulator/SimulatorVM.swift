@@ -35,6 +35,7 @@ final class SimulatorVM: RunningVM, LockKeeper {
         case .alreadyThere:
             throw HypervisorError(.unsupported, "VM \(name): \(request.device.name) was not opened to be attached")
         }
+        let isStream = if case .usbStream = request.backing { true } else { false }
         let device = request.device
         try machine.use { content throws(HypervisorError) in
             for case .refuses(request.id, let error) in content.faults { throw error }
@@ -47,12 +48,13 @@ final class SimulatorVM: RunningVM, LockKeeper {
             guard content.devices.count < content.places else { throw noRoom(for: request) }
             let readOnly = request.readOnly && !content.faults.contains(.attachesWritable(request.id))
             content.devices[request.id] = SimulatedMachine.AttachedDevice(
-                shown: Simulator.Attached(port: device.port, readOnly: readOnly), copy: copy)
+                shown: Simulator.Attached(port: device.port, readOnly: readOnly), copy: copy, isStream: isStream)
         }
     }
 
     func verify(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
         let devices = try machine.use { $0.devices.mapValues(\.shown) }
+        let dead = try deadEnds()
         return requests.map { request in
             let what = "VM \(name): \(request.device.name) is not there as it was asked for"
             guard let attached = devices[request.id] else {
@@ -62,7 +64,17 @@ final class SimulatorVM: RunningVM, LockKeeper {
                 return HypervisorError(
                     .notVerified, "\(what): it \(attached.readOnly ? "cannot be written" : "can be written")")
             }
+            guard !dead.contains(request.id) else {
+                return HypervisorError(.notVerified, "\(what): VM \(request.device.source) does not give it")
+            }
             return nil
+        }
+    }
+
+    /// Those whose stream has been closed at its other end.
+    func deadEnds() throws(HypervisorError) -> Set<AttachmentID> {
+        try machine.use { content in
+            Set(content.devices.filter { $0.value.isStream && $0.value.copy?.isHungUp == true }.keys)
         }
     }
 

@@ -10,8 +10,9 @@ enum Bench: String, CaseIterable, Sendable {
     /// Whether what is handed over stays open in the VM's process: a claim on a disk lasts as long as the VM has it.
     var keepsClaims: Bool { self != .libvirt && self != .libvirtBus }
 
-    /// A VM that has not started, with at least `places` free places.
-    func start(_ name: String = "work", places: Int = 4) throws -> TestVM {
+    /// A VM that has not started, with at least `places` free places, and with ports for USB devices if asked for.
+    func start(_ name: String = "work", places: Int = 4, withUSB: Bool = false) throws -> TestVM {
+        let more = withUSB ? ["-device", "qemu-xhci,id=xhci"] : []
         switch self {
         case .simulator:
             let simulator = Simulator()
@@ -19,10 +20,10 @@ enum Bench: String, CaseIterable, Sendable {
             simulator.add(vm, places: places)
             return TestVM(name: vm, hypervisor: simulator) { simulator.crash(vm) }
         case .q35:
-            let process = try QEMUProcess(name, ports: places)
+            let process = try QEMUProcess(name, ports: places, arguments: more)
             return TestVM(name: process.name, hypervisor: process.hypervisor) { process.kill() }
         case .i440fx:
-            let process = try QEMUProcess(name, machine: .i440fx)
+            let process = try QEMUProcess(name, machine: .i440fx, arguments: more)
             return TestVM(name: process.name, hypervisor: process.hypervisor) { process.kill() }
         case .libvirt, .libvirtBus:
             let daemon = try LibvirtDaemon(self == .libvirtBus ? .bus : .virsh)

@@ -3,6 +3,8 @@ extension QMPCommand where Reply == QMP.Nothing {
     static var agreeOnCapabilities: QMPCommand { QMPCommand("qmp_capabilities") }
     /// cont: lets the guest run.
     static var run: QMPCommand { QMPCommand("cont") }
+    /// stop: halts the guest.
+    static var halt: QMPCommand { QMPCommand("stop") }
     /// system_reset.
     static var reset: QMPCommand { QMPCommand("system_reset") }
     /// quit: ends QEMU.

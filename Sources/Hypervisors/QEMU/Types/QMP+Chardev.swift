@@ -1,4 +1,13 @@
 extension QMP {
+    /// ChardevInfo.
+    struct ChardevState: Decodable, Sendable {
+        let label: String
+        let filename: String
+
+        /// Whether nobody is at the other end of a socket (qemu_chr_socket_address in chardev/char-socket.c).
+        var isDisconnected: Bool { filename.hasPrefix("disconnected:") }
+    }
+
     /// The arguments of chardev-add for a socket that was handed over (getfd).
     struct Chardev: Encodable, Sendable {
         let id: String

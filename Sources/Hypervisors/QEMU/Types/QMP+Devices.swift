@@ -41,13 +41,15 @@ extension QMP {
         var hostdevice: String?
         /// The id of a character device.
         var chardev: String?
+        /// Which devices may come over it, as usb-redir has it.
+        var filter: String?
         /// What becomes of a request that fails to write, and to read.
         var werror: String?
         var rerror: String?
 
         enum CodingKeys: String, CodingKey {
             case driver, bus, addr, channel, lun, port, removable, id, drive, serial, audiodev, host, hostdevice
-            case chardev, werror, rerror
+            case chardev, filter, werror, rerror
             case scsiID = "scsi-id"
         }
     }

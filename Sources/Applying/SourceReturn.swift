@@ -1,0 +1,209 @@
+internal import Assignments
+public import Devices
+internal import HostDevices
+internal import Hypervisors
+internal import Platform
+
+/// What follows when a VM that exposes devices has come up, or says that something has changed there: VMs that run and have
+/// devices of it assigned get what is there, each once; of what they have lost the journal says so. No VM is ended for it.
+///
+/// That somebody said so proves nothing, and is not believed: it is but a reason to look.
+struct SourceReturn {
+    let applier: Applier
+    let source: VMName
+
+    /// How long a source VM that has just been started may take until it answers.
+    private static let patience = Duration.seconds(300)
+
+    /// A VM that runs, and what it has assigned of this source.
+    private struct Wish {
+        let vm: VMName
+        let assignments: [Assignment]
+        let isRequired: Bool
+        let line: Int
+    }
+
+    /// Answers how the program ends. With `waiting` the source may be on its way still.
+    func run(waiting: Bool) -> Sysexit {
+        do throws(Problem) {
+            guard let found = applier.sources.first(where: { $0.name == source && !$0.name.isHost }) else {
+                throw Problem(
+                    .sourceUnknown, nil, "VM \(source) is none that exposes devices here",
+                    remedy: "Add [Source \(source)] with its Address= to vmdev.conf.")
+            }
+            guard try !wishes().isEmpty else { return .success }
+            if waiting { try waitUntilItAnswers(found) }
+            var statuses: [Sysexit] = []
+            // It may have taken a while until it answered.
+            for wish in try wishes() { statuses += serve(wish).map(\.reason.status) }
+            return Sysexit.first(of: statuses)
+        } catch {
+            applier.report(error, source)
+            return error.reason.status
+        }
+    }
+
+    /// Required ones first, then in the order of the table.
+    private func wishes() throws(Problem) -> [Wish] {
+        let running: Set<VMName>
+        do { running = Set(try applier.hypervisor.runningVMs()) } catch { throw Problem(error) }
+        guard !running.isEmpty else { return [] }
+        let rows: [TableRow]
+        do { rows = try applier.store.allAssignments().rows } catch { throw Problem(error) }
+        let meant = rows.filter { row in
+            row.assignment.device.source == source && running.contains(row.assignment.target)
+        }
+        return Dictionary(grouping: meant, by: \.assignment.target).map { vm, rows in
+            Wish(
+                vm: vm, assignments: rows.map(\.assignment),
+                isRequired: rows.contains { $0.assignment.mode == .required },
+                line: rows.map(\.line).min() ?? 0)
+        }.sorted { a, b in a.isRequired == b.isRequired ? a.line < b.line : a.isRequired }
+    }
+
+    private func waitUntilItAnswers(_ found: any DeviceSource) throws(Problem) {
+        let deadline = Deadline(after: SourceReturn.patience)
+        applier.reporter.progress("waiting for VM \(source)", needing: SourceReturn.patience)
+        do throws(SourceError) {
+            let events = try found.listen(for: [])
+            while true {
+                do throws(SourceError) {
+                    _ = try found.devices(of: .block)
+                    return
+                } catch {
+                    guard let events, error.kind == .notRunning || error.kind == .silent, !deadline.hasPassed else {
+                        throw error
+                    }
+                    _ = try? readable(among: [events.descriptor], until: deadline)
+                    _ = try? events.take()
+                }
+            }
+        } catch {
+            throw Problem(.sourceSilent, nil, error.message, remedy: error.remedy ?? "")
+        }
+    }
+
+    // MARK: One VM
+
+    /// Answers what could not be attached and should have been.
+    private func serve(_ wish: Wish) -> [Problem] {
+        var problems: [Problem] = []
+        do throws(Problem) {
+            try applier.withTurn(on: wish.vm) { (vm) throws(Problem) in problems = try serve(wish, vm) }
+        } catch {
+            if error.reason != .notRunning { problems = [error] }
+        }
+        for problem in problems {
+            applier.reporter.report(
+                Outcome(
+                    .plugFailed, target: wish.vm, assignment: problem.assignment, reason: problem.reason,
+                    problem.text))
+        }
+        return problems
+    }
+
+    private func serve(_ wish: Wish, _ vm: any RunningVM) throws(Problem) -> [Problem] {
+        let attaching = Attaching(vm: vm, sources: applier.sources, locks: applier.locks, timeout: applier.timeout)
+        do {
+            switch try vm.state() {
+            // Its own start does all this, and ends it if it has to.
+            case .notStarted, .ended: return []
+            case .running, .paused: break
+            }
+            let records = try applier.locks.live().filter { $0.vm == wish.vm && $0.device.source == source }
+            let dead = try vm.deadEnds()
+            let resolution = applier.resolve(wish.assignments)
+            let lost = records.filter { record in
+                dead.contains(record.id) || isLost(record, in: resolution)
+            }
+            for record in lost where dead.contains(record.id) { try attaching.detach(record) }
+
+            let (there, wrong) = attaching.alreadyThere(resolution.items, in: wish.vm)
+            let missing = resolution.items.filter { item in
+                !there.contains(item) && !wrong.contains { $0.assignment == item.assignment }
+            }
+            let (prepared, refused) = try attaching.prepare(missing, stopAtFailure: false)
+            let (attached, failed) = attaching.attach(prepared, stopAtFailure: false)
+            let renewed = there.filter { item in lost.contains { $0.canonical.key == item.device.canonical.key } }
+            let back = (renewed + attached.map(\.item)).map(\.device)
+            for record in lost where !back.contains(where: record.isPerhaps) { tellLost(record, wish) }
+            for item in renewed { tell(item, isAgain: true, took: nil) }
+            for entry in attached {
+                let isAgain = lost.contains { $0.isPerhaps(entry.item.device) }
+                tell(entry.item, isAgain: isAgain, took: entry.duration)
+            }
+            return (resolution.problems + wrong + refused + failed).filter(isWorthTelling)
+        } catch let error as HypervisorError {
+            throw Problem(error)
+        } catch let problem as Problem {
+            throw problem
+        } catch {
+            throw Problem(.configuration, nil, "the locks cannot be read: \(error)")
+        }
+    }
+
+    /// A disk whose export has ended: its source does not run, does not list it, or lists it as nobody's. QEMU tells of no
+    /// disk whether its connection stands.
+    private func isLost(_ record: LockRecord, in resolution: Resolution) -> Bool {
+        guard record.device.deviceClass == .block else { return false }
+        let reasons = Set(resolution.problems.map(\.reason))
+        if reasons.contains(.sourceNotRunning) { return true }
+        guard reasons.isDisjoint(with: [.sourceSilent, .sourceUnreadable, .notUnderstood]) else { return false }
+        let item = resolution.items.first { $0.device.canonical.key == record.canonical.key }
+        return item?.device.uses.contains(.exported(record.vm)) != true
+    }
+
+    /// What is not plugged in, and what another VM has, is nothing new.
+    private func isWorthTelling(_ problem: Problem) -> Bool {
+        ![.deviceMissing, .taken, .exported, .sourceSilent, .sourceNotRunning].contains(problem.reason)
+    }
+
+    // MARK: Telling
+
+    private func tellLost(_ record: LockRecord, _ wish: Wish) {
+        let rest =
+            record.device.deviceClass == .block
+            ? "what the VM reads or writes there waits" : "for the VM it is as if it had been plugged out"
+        applier.reporter.report(
+            Outcome(
+                .lost, target: wish.vm, assignment: wish.assignments.first { $0.device.source == source },
+                """
+                VM \(wish.vm): \(record.device.deviceClass) device \(record.device) was lost: VM \(source) does not give it \
+                any more, because it was plugged out or that VM has ended; \(rest)
+                """))
+    }
+
+    private func tell(_ item: Resolution.Item, isAgain: Bool, took duration: Duration?) {
+        applier.reportFollowed(item)
+        let (target, device) = (item.assignment.target, item.device)
+        let words = isAgain ? "was lost, and is attached again" : "is attached"
+        applier.reporter.report(
+            Outcome(
+                isAgain ? .reattached : .attached, target: target, assignment: item.assignment, device: device,
+                duration: duration,
+                "VM \(target): \(device.deviceClass) device \(device.reference) \(words)\(item.readOnly ? ", read-only" : "")"
+            ))
+    }
+}
+
+extension LockRecord {
+    /// Whether the device may be what the record speaks of, plugged in again.
+    fileprivate func isPerhaps(_ other: Device) -> Bool {
+        device.deviceClass == other.deviceClass
+            && (canonical.key == other.canonical.key
+                || device.identity.map(other.identities.contains) ?? false)
+    }
+}
+
+extension Applier {
+    /// A source VM comes up: what VMs that run have assigned of it is attached, or attached again; answers how the program
+    /// ends.
+    public func sourceUp(_ source: VMName) -> Sysexit {
+        SourceReturn(applier: self, source: source).run(waiting: true)
+    }
+
+    /// Somebody says that something has changed in these source VMs.
+    public func sourcesChanged(_ sources: [VMName]) -> Sysexit {
+        Sysexit.first(of: sources.map { SourceReturn(applier: self, source: $0).run(waiting: false) })
+    }
+}

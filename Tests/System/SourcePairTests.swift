@@ -1,0 +1,103 @@
+import Foundation
+import Platform
+import Testing
+
+/// The whole of it: a source VM with its own kernel, udev, exporter and devices, and a VM that gets these devices.
+@Suite(
+    "Two VMs, one with a stick and a disk and one without", .serialized, needsWholeHost,
+    needs(
+        Requirement.command("qemu-nbd", of: "qemu-utils"), Requirement.command("usbredirect", of: "usbredirect"),
+        Requirement.command("systemd-socket-activate", of: "systemd")))
+struct SourcePairTests {
+    let host: ScratchHost
+    let pair: SourcePair
+
+    init() throws {
+        host = try ScratchHost()
+        pair = try SourcePair(on: host)
+    }
+
+    private func assignBoth() throws {
+        for (deviceClass, device) in [("usb", "sys-usb:2-1"), ("block", "sys-usb:sdb")] {
+            let outcome = try host.vmdevctl(deviceClass, "attach", "--persistent", "work", device)
+            try #require(outcome.status == 0, "\(outcome)")
+        }
+    }
+
+    @Test("The guest sees the stick with its serial number and the disk, and reads and writes both")
+    func both() throws {
+        let (source, sourceConsole) = try pair.startSource()
+        try assignBoth()
+        let (stick, disk) = (try checksum(pair.stick), try checksum(pair.disk))
+        let work = try pair.startTarget()
+        let outcome = try host.apply("work", "--boot")
+        try #require(outcome.status == 0, "\(outcome)")
+
+        let guest = try pair.console()
+        try guest.run("await /dev/sda && await /dev/vda")
+        #expect(try guest.run("cat /sys/bus/usb/devices/*-*/serial").contains("STICK01"))
+        #expect(try guest.run("cat /sys/block/vda/serial") == "DISK01")
+        #expect(try guest.run("sha256sum /dev/sda").hasPrefix(stick))
+        #expect(try guest.run("sha256sum /dev/vda").hasPrefix(disk))
+        for name in ["sda", "vda"] {
+            try guest.run("dd if=/dev/urandom of=/tmp/new bs=64k count=8 2>/dev/null")
+            try guest.run("dd if=/tmp/new of=/dev/\(name) bs=64k seek=4 conv=fsync 2>/dev/null")
+            let written = try guest.run("sha256sum /dev/\(name)")
+            #expect(written.hasPrefix(try checksum(name == "sda" ? pair.stick : pair.disk)))
+        }
+
+        // With the target both are free, and the source's own driver has the stick again.
+        work.kill()
+        try sourceConsole.run("await /dev/sda && grep -q 'sdb to VM work has ended' /run/export.log")
+        #expect(try host.apply("work", "--check").status == 0)
+        source.kill()
+    }
+
+    @Test("Stick pulled, no exporter, source stopped: the VM does not start, each time with another error")
+    func refusals() throws {
+        let (source, console) = try pair.startSource()
+        try assignBoth()
+        func refusal(_ status: Int32, _ words: String) throws {
+            let work = try pair.startTarget()
+            let outcome = try host.apply("work", "--boot")
+            #expect(outcome.status == status, "\(outcome)")
+            #expect(outcome.errors.contains(words), "\(outcome)")
+            #expect(try work.endedWithoutRunning())
+        }
+        try source.monitor.execute("device_del", ["id": "plug"])
+        try source.monitor.wait(for: "DEVICE_DELETED")
+        try console.run("while [ -e /sys/bus/usb/devices/2-1 ]; do sleep 0.1; done")
+        try refusal(69, "usb device sys-usb:2-1")
+        try console.run("kill $(cat /run/export.pid)")
+        try refusal(75, "its exporter does not answer")
+        source.kill()
+        try refusal(69, "source VM sys-usb is not running")
+    }
+
+    @Test("The source is killed while the guest writes: when it is back, all of it is on the disk")
+    func killedInMidWrite() throws {
+        let (first, _) = try pair.startSource()
+        try assignBoth()
+        let work = try pair.startTarget()
+        let outcome = try host.apply("work", "--boot")
+        try #require(outcome.status == 0, "\(outcome)")
+        let guest = try pair.console()
+        try guest.run("await /dev/vda && dd if=/dev/urandom of=/tmp/new bs=64k count=256 2>/dev/null")
+        let before = try checksum(pair.disk)
+        // A little at a time, so that the end of the source comes in the midst of it.
+        try guest.start("dd if=/tmp/new of=/dev/vda bs=4k oflag=direct 2>/dev/null && sha256sum /tmp/new")
+        while try checksum(pair.disk) == before {}
+        first.kill()
+        #expect(try work.monitor.status() == "running")
+
+        let (second, _) = try pair.startSource()
+        let again = try host.apply("work")
+        #expect(again.status == 0, "\(again)")
+        let sum = String(try guest.finish(within: .seconds(240)).prefix(64))
+        try guest.run("echo 3 >/proc/sys/vm/drop_caches")
+        #expect(try guest.run("sha256sum /dev/vda").hasPrefix(sum))
+        #expect(try checksum(pair.disk) == sum)
+        #expect(try guest.run("await /dev/sda && cat /sys/bus/usb/devices/*-*/serial").contains("STICK01"))
+        second.kill()
+    }
+}
