@@ -64,9 +64,8 @@ let package = Package(
         .target(
             name: "Control",
             dependencies: [
-                "Applying", "Assignments", "CLinux", "Devices", "HostDevices", "Hypervisors", "Platform",
-                "Settings",
-                "Systemd",
+                "Applying", "Assignments", "CLinux", "Devices", "HostDevices", "Hypervisors", "Platform", "Qubes",
+                "Settings", "Systemd",
             ],
             swiftSettings: swift),
         .target(
@@ -129,7 +128,7 @@ let package = Package(
         .testTarget(
             name: "ControlTests",
             dependencies: [
-                "Applying", "Assignments", "Control", "Devices", "HostDevices", "Hypervisors", "Platform",
+                "Applying", "Assignments", "Control", "Devices", "HostDevices", "Hypervisors", "Platform", "Qubes",
                 "Settings", "Systemd", "TestSupport",
             ],
             swiftSettings: testing),
@@ -137,8 +136,8 @@ let package = Package(
         .testTarget(
             name: "SystemTests",
             dependencies: [
-                "Applying", "Devices", "Platform", "Systemd", "fault", "vmdev-apply", "vmdev-export",
-                "vmdev-generator",
+                "Applying", "Devices", "Hypervisors", "Platform", "Systemd", "TestSupport", "fault", "vmdev-apply",
+                "vmdev-export", "vmdev-generator",
                 "vmdevctl",
             ],
             path: "Tests/System",

@@ -4,6 +4,7 @@ public import Devices
 public import HostDevices
 public import Hypervisors
 internal import Platform
+internal import Qubes
 
 /// What an administrator does with devices and assignments of one host.
 public struct Controller: Sendable {
@@ -12,21 +13,31 @@ public struct Controller: Sendable {
     let sources: [any DeviceSource]
     let hypervisor: any Hypervisor
     let locks: LockFolder
+    /// qubesd, where Qubes OS runs the VMs.
+    let qubes: QubesAdmin?
 
-    /// Joins the parts; `applier` does what touches a VM.
+    /// Joins the parts; `applier` does what touches a VM, and `qubes` knows who has what on Qubes OS.
     public init(
         applier: Applier, store: any AssignmentStore, sources: [any DeviceSource], hypervisor: any Hypervisor,
-        locks: LockFolder
+        locks: LockFolder, qubes: QubesAdmin? = nil
     ) {
         self.applier = applier
         self.store = store
         self.sources = sources
         self.hypervisor = hypervisor
         self.locks = locks
+        self.qubes = qubes
     }
 
-    /// Everything that is to be known of the devices of a class: exposed, attached, assigned.
-    public func survey(_ deviceClass: DeviceClass) throws(Failure) -> Survey {
+    /// Who exposes devices by that name.
+    func source(_ name: VMName) -> (any DeviceSource)? {
+        sources.first { $0.name == name } ?? qubes.map { QubesSource(name, admin: $0) }
+    }
+
+    /// Everything that is to be known of the devices of a class: exposed, attached, assigned. Without `withAssignments` what
+    /// is stored is not asked for where that would take longer.
+    public func survey(_ deviceClass: DeviceClass, withAssignments: Bool = true) throws(Failure) -> Survey {
+        if let qubes { return try Survey(deviceClass, of: qubes, withAssignments: withAssignments) }
         var survey = Survey(deviceClass: deviceClass)
         for source in sources {
             do { survey.devices += try source.devices(of: deviceClass) } catch {
@@ -49,7 +60,9 @@ public struct Controller: Sendable {
         return survey
     }
 
-    func liveRecords(_ deviceClass: DeviceClass) throws(Failure) -> [LockRecord] {
+    /// What VMs that run have; of `vm` alone where that is quicker.
+    func liveRecords(_ deviceClass: DeviceClass, of vm: VMName? = nil) throws(Failure) -> [LockRecord] {
+        if let qubes { return try qubes.records(deviceClass, of: vm) }
         do {
             return try locks.live().filter { $0.device.deviceClass == deviceClass }
         } catch {
@@ -81,6 +94,11 @@ public struct Failure: Error, Equatable, Sendable {
     public init(_ problem: Problem) {
         self.init(
             problem.message, remedy: problem.remedy.isEmpty ? nil : problem.remedy, status: problem.reason.status)
+    }
+
+    /// A VM that is not there, where somebody knows all of them.
+    static func noSuchVM(_ name: VMName) -> Failure {
+        Failure("there is no VM \(name)", remedy: "'qvm-ls' shows those that there are.", status: .usage)
     }
 
     /// Wrong input.

@@ -44,7 +44,9 @@ private func details(of device: Device) -> [(String, String)] {
             ("sound card", "\(mic.card)\(mic.cardName.map { " (\($0))" } ?? "")"),
             ("capture device", String(mic.device)),
         ]
-    case .exposed(let exposed): return exposed.isReadOnly.map { [("read-only", yes($0))] } ?? []
+    case .exposed(let exposed):
+        return (exposed.address.map { [("address", $0)] } ?? [])
+            + (exposed.isReadOnly.map { [("read-only", yes($0))] } ?? [])
     case .plain: return []
     }
 }

@@ -25,6 +25,14 @@ struct HookedStore: AssignmentStore {
         if !removed.isEmpty { refresh() }
         return removed
     }
+
+    func remove(from vm: VMName, where isUnwanted: (Assignment) -> Bool) throws(TableError) -> [Assignment] {
+        let removed = try table.remove(from: vm, where: isUnwanted)
+        if !removed.isEmpty { refresh() }
+        return removed
+    }
+
+    func objection(to mode: AssignmentMode) -> String? { table.objection(to: mode) }
 }
 
 extension Session {

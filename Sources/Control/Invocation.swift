@@ -1,14 +1,44 @@
 internal import Devices
+private import Hypervisors
+public import Platform
+private import Settings
 
 /// How the program was called: its name chooses the class, and options that stand before the class go where the
 /// command that takes them stands.
 public struct Invocation: Sendable {
     /// What follows the program's name, with the class in front.
     public let arguments: [String]
+    /// The name that it was called by, without its folder.
+    public let program: String
+
+    /// Where etc, run, sys and dev are, as the arguments say.
+    public var root: Root { Suggestions.root(in: arguments) }
+
+    /// Whether it was called by a name of Qubes OS's own tools, on Qubes OS: it then ends as they do and stores what they
+    /// would store.
+    public var isQubesTool: Bool {
+        guard program.hasPrefix("qvm-") else { return false }
+        switch (try? Settings(root: root))?.hypervisor ?? .auto {
+        case .qubes: return true
+        case .auto: return QubesAdmin.isPresent(root: root)
+        case .qemu, .libvirt: return false
+        }
+    }
+
+    /// The exit status with which Qubes OS's own tools end where ours end with `status`: 2 for what was not understood, 1 for
+    /// what was not done.
+    public static func qubesStatus(_ status: Int32) -> Int32 {
+        switch status {
+        case 0: 0
+        case 64: 2
+        default: 1
+        }
+    }
 
     /// Takes argv: `qvm-block list` means `block list`; `qvm-device` and `vmdevctl` are followed by a class.
     public init(_ argv: [String]) {
         let program = argv.first?.split(separator: "/").last.map(String.init) ?? ""
+        self.program = program.isEmpty ? "vmdevctl" : program
         var (globals, rest) = Invocation.leadingGlobals(argv.dropFirst())
         if program.hasPrefix("qvm-"), let named = DeviceClass(rawValue: String(program.dropFirst(4))) {
             rest = [named.rawValue] + rest

@@ -22,24 +22,32 @@ public struct ListStyle: Sendable {
     public var withAssignments: Bool
     /// Whether identities are shown too.
     public var withIdentities: Bool
+    /// Whether the full addresses of PCI devices are shown too.
+    public var withAddresses: Bool
 
     /// Joins them.
-    public init(form: OutputForm, hasLegend: Bool, withAssignments: Bool, withIdentities: Bool) {
+    public init(
+        form: OutputForm, hasLegend: Bool, withAssignments: Bool, withIdentities: Bool, withAddresses: Bool = false
+    ) {
         self.form = form
         self.hasLegend = hasLegend
         self.withAssignments = withAssignments
         self.withIdentities = withIdentities
+        self.withAddresses = withAddresses
     }
 }
 
 /// The list of devices in the form that is asked for; the text of an empty one is empty.
 public func render(_ rows: [Survey.Row], _ style: ListStyle) -> String {
     if style.form != .off { return json(rows.map(DeviceJSON.init), style.form) }
-    let columns = ["BACKEND:DEVID", "DESCRIPTION"] + (style.withIdentities ? ["IDENTITY"] : []) + ["USED BY"]
+    let columns =
+        ["BACKEND:DEVID"] + (style.withAddresses ? ["SBDF"] : []) + ["DESCRIPTION"]
+        + (style.withIdentities ? ["IDENTITY"] : []) + ["USED BY"]
     var table = TextTable(heading: style.hasLegend && !rows.isEmpty ? columns : nil)
     for row in rows {
         table.append(
-            [row.name, row.summary] + (style.withIdentities ? [row.identity?.description ?? "-"] : [])
+            [row.name] + (style.withAddresses ? [row.device?.address ?? "-"] : []) + [row.summary]
+                + (style.withIdentities ? [row.identity?.description ?? "-"] : [])
                 + [row.users(withAssignments: style.withAssignments).joined(separator: ", ")])
     }
     return table.text

@@ -10,11 +10,17 @@ public struct Session: Sendable {
     public let root: Root
     /// 0 by default, more with `-v`, less with `-q`.
     public let verbosity: Int
+    /// The name that it was called by, for messages.
+    public let program: String
+    /// Whether it stands in for one of Qubes OS's own tools.
+    public let isQubesTool: Bool
 
-    /// Works on the host under `root`.
-    public init(root: Root, verbosity: Int) {
+    /// Works on the host under `root`, called as `invocation` says.
+    public init(root: Root, verbosity: Int, calledBy invocation: Invocation) {
         self.root = root
         self.verbosity = verbosity
+        program = invocation.program
+        isQubesTool = invocation.isQubesTool
     }
 
     /// Runs a command; a failure is told on standard error, and is the status with which the program ends.
@@ -23,15 +29,15 @@ public struct Session: Sendable {
             try body(self)
             return .success
         } catch let failure as Failure {
-            writeStandardError("vmdevctl: \(failure.text)\n")
+            writeStandardError("\(program): \(failure.text)\n")
             return failure.status
         } catch let error as SyntaxError {
-            writeStandardError("vmdevctl: \(error).\n")
+            writeStandardError("\(program): \(error).\n")
             return .usage
         } catch let status as Sysexit {
             return status
         } catch {
-            writeStandardError("vmdevctl: \(error)\n")
+            writeStandardError("\(program): \(error)\n")
             return .refused
         }
     }
@@ -52,11 +58,11 @@ public struct Session: Sendable {
     public func answer(_ text: String) { writeStandardOutput(text) }
 
     /// Something that is wrong, on standard error.
-    public func complain(_ text: String) { writeStandardError("vmdevctl: \(text)\n") }
+    public func complain(_ text: String) { writeStandardError("\(program): \(text)\n") }
 
     /// Something worth knowing besides, on standard error; not with `-q`.
     public func note(_ text: String) {
-        if verbosity >= 0 { writeStandardError("vmdevctl: \(text)\n") }
+        if verbosity >= 0 { writeStandardError("\(program): \(text)\n") }
     }
 }
 

@@ -30,6 +30,9 @@ public struct Suggestions: Sendable {
     /// The devices of a class that are there to be given, by their ports.
     public func devices(of deviceClass: DeviceClass) -> [String] {
         guard let controller else { return [] }
+        if controller.qubes != nil {
+            return (try? controller.survey(deviceClass, withAssignments: false))?.devices.map(\.name) ?? []
+        }
         return controller.sources.flatMap { (try? $0.devices(of: deviceClass)) ?? [] }.map(\.name)
     }
 
@@ -69,7 +72,7 @@ public struct Suggestions: Sendable {
         return Array(result.dropFirst(action))
     }
 
-    private static func root(in words: [String]) -> Root {
+    static func root(in words: [String]) -> Root {
         for (index, word) in words.enumerated() {
             if word.hasPrefix("--root=/") { return Root(String(word.dropFirst(7))) }
             if word == "--root", let path = words.dropFirst(index + 1).first, path.hasPrefix("/") {

@@ -11,8 +11,16 @@ public struct Survey: Sendable {
     public var attachments: [LockRecord] = []
     /// What is stored.
     public var assignments: [Assignment] = []
-    /// What is wrong with the table.
+    /// What is wrong with the table, and who did not answer.
     public var warnings: [String] = []
+    /// The VMs that there are, where somebody knows all of them.
+    public var vms: Set<VMName>?
+
+    /// Refuses names of VMs that there are not.
+    public func check(_ named: some Sequence<VMName>) throws(Failure) {
+        guard let vms, let unknown = named.first(where: { !vms.contains($0) }) else { return }
+        throw .noSuchVM(unknown)
+    }
 
     /// One line of the list.
     public struct Row: Hashable, Sendable {

@@ -41,9 +41,14 @@ public struct Device: Hashable, Sendable {
     public struct Exposed: Hashable, Sendable {
         /// Whether it can only be read; nil when nobody said.
         public let isReadOnly: Bool?
+        /// Of a PCI device its full address ("0000:00:1f.2"), where somebody said it.
+        public let address: String?
 
         /// Describes a device of another VM.
-        public init(isReadOnly: Bool?) { self.isReadOnly = isReadOnly }
+        public init(isReadOnly: Bool?, address: String? = nil) {
+            self.isReadOnly = isReadOnly
+            self.address = address
+        }
     }
 
     /// What a USB device has.
@@ -238,6 +243,11 @@ public struct Device: Hashable, Sendable {
         case .exposed(let exposed): exposed.isReadOnly
         case .usb, .pci, .mic, .plain: nil
         }
+    }
+
+    /// Of a PCI device its full address ("0000:00:1f.2"), where that is known.
+    public var address: String? {
+        if case .exposed(let exposed) = details { exposed.address } else { pci?.address }
     }
 
     /// Whether that is its port, under whichever name.

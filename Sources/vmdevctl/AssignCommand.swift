@@ -26,6 +26,9 @@ struct AssignCommand<Tag: ClassTag>: ParsableCommand {
     @Flag(help: "Without the device the VM starts all the same, with a warning in the journal.")
     var autoAttach = false
 
+    @Flag(help: "Qubes OS asks its user once the device is there; the VM starts without it.")
+    var ask = false
+
     @Flag(help: "Whatever is plugged in that port.")
     var port = false
 
@@ -40,8 +43,17 @@ struct AssignCommand<Tag: ClassTag>: ParsableCommand {
     var device: String
 
     func validate() throws {
-        if required && autoAttach { throw ValidationError("--required and --auto-attach exclude each other.") }
+        if [required, autoAttach, ask].filter({ $0 }).count > 1 {
+            throw ValidationError("--required, --auto-attach and --ask exclude each other.")
+        }
         if port && byIdentity { throw ValidationError("--port and --device exclude each other.") }
+    }
+
+    /// Qubes OS's own tools store what is not said to be required as auto-attach, but PCI devices.
+    private func mode(_ session: Session) -> AssignmentMode {
+        if ask { return .askToAttach }
+        if autoAttach { return .autoAttach }
+        return session.isQubesTool && !required && Tag.deviceClass != .pci ? .autoAttach : .required
     }
 
     func run() throws {
@@ -49,7 +61,7 @@ struct AssignCommand<Tag: ClassTag>: ParsableCommand {
             session.note(
                 try session.controller().assign(
                     try reference(device, Tag.self), to: try vmName(target),
-                    mode: autoAttach ? .autoAttach : .required,
+                    mode: mode(session),
                     options: try attaching.checked(for: Tag.deviceClass),
                     pin: port ? .port : byIdentity ? .identity : .both))
         }
@@ -67,6 +79,12 @@ struct UnassignCommand<Tag: ClassTag>: ParsableCommand {
 
     @OptionGroup var global: GlobalOptions
 
+    @Flag(help: "Only an assignment by the port, whatever is plugged there.")
+    var port = false
+
+    @Flag(name: .customLong("device"), help: "Only an assignment by the identity, wherever it is plugged.")
+    var byIdentity = false
+
     @Argument(help: ArgumentHelp("The VM that was to get it.", valueName: "vm"), completion: .vms)
     var target: String
 
@@ -75,10 +93,15 @@ struct UnassignCommand<Tag: ClassTag>: ParsableCommand {
         completion: .devicesOfVM(Tag.self))
     var device: String?
 
+    func validate() throws {
+        if port && byIdentity { throw ValidationError("--port and --device exclude each other.") }
+    }
+
     func run() throws {
         try global.perform { session in
             let removed = try session.controller().unassign(
-                try device.map { try reference($0, Tag.self) }, of: Tag.deviceClass, from: try vmName(target))
+                try device.map { try reference($0, Tag.self) }, of: Tag.deviceClass, from: try vmName(target),
+                only: port ? .port : byIdentity ? .identity : .both)
             for assignment in removed {
                 session.note(
                     "VM \(assignment.target): \(Tag.deviceClass) device \(assignment.device) is not assigned any more."

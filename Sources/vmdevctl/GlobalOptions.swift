@@ -20,7 +20,8 @@ struct GlobalOptions: ParsableArguments {
 
     /// Carries a command out; a failure is told on standard error and becomes the exit status.
     func perform(_ body: (Session) throws -> Void) throws {
-        let session = Session(root: Root(root), verbosity: verbose - quiet)
+        let session = Session(
+            root: Root(root), verbosity: verbose - quiet, calledBy: Invocation(programArguments() ?? []))
         let status = session.run(body)
         if status != .success { throw ExitCode(status.rawValue) }
     }

@@ -29,6 +29,11 @@ struct ListCommand<Tag: ClassTag>: ParsableCommand {
     @Flag(name: [.customShort("s"), .long], help: "Show stored assignments too, those of absent devices included.")
     var assignments = false
 
+    @Flag(
+        name: [.customLong("with-sbdf"), .customLong("resolve-paths")],
+        help: "Show the full addresses of PCI devices too.")
+    var withAddresses = false
+
     @Argument(help: "The VMs.", completion: .vms)
     var vms: [String] = []
 
@@ -41,7 +46,8 @@ struct ListCommand<Tag: ClassTag>: ParsableCommand {
         try global.perform { session in
             let named = try Set(vms.map(vmName))
             let excluded = try Set(exclude.map(vmName))
-            let survey = try session.controller().survey(Tag.deviceClass)
+            let survey = try session.controller().survey(Tag.deviceClass, withAssignments: assignments)
+            try survey.check(named.union(excluded).sorted())
             for warning in survey.warnings { session.note(warning) }
             let rows = survey.rows(
                 of: named.isEmpty ? nil : named, excluding: excluded, withAssignments: assignments)
@@ -53,7 +59,8 @@ struct ListCommand<Tag: ClassTag>: ParsableCommand {
                     rows,
                     ListStyle(
                         form: output.json, hasLegend: standardOutputIsTerminal && !output.noLegend,
-                        withAssignments: assignments, withIdentities: global.verbose > 0)))
+                        withAssignments: assignments, withIdentities: global.verbose > 0,
+                        withAddresses: withAddresses && Tag.deviceClass == .pci)))
         }
     }
 }

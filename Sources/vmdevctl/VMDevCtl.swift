@@ -1,6 +1,7 @@
 import Applying
 import ArgumentParser
 import Control
+import Devices
 import Platform
 
 @main
@@ -31,6 +32,26 @@ struct VMDevCtl: ParsableCommand {
             writeStandardError("vmdevctl: \(missingArgumentsMessage)\n")
             exit(withError: ExitCode(Sysexit.refused.rawValue))
         }
-        main(Invocation(words).arguments)
+        let invocation = Invocation(words)
+        guard invocation.isQubesTool else { return main(invocation.arguments) }
+        exit(withError: ExitCode(runAsQubesTool(invocation.arguments)))
+    }
+
+    /// The same with the exit statuses of Qubes OS's own tools.
+    private static func runAsQubesTool(_ arguments: [String]) -> Int32 {
+        if arguments.first == "--list-device-classes" {
+            writeStandardOutput(DeviceClass.allCases.map { "\($0)\n" }.joined())
+            return 0
+        }
+        do {
+            var command = try parseAsRoot(arguments)
+            try command.run()
+            return 0
+        } catch {
+            let status = exitCode(for: error).rawValue
+            let text = fullMessage(for: error)
+            if !text.isEmpty { status == 0 ? writeStandardOutput(text + "\n") : writeStandardError(text + "\n") }
+            return Invocation.qubesStatus(status)
+        }
     }
 }

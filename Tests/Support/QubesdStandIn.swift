@@ -14,6 +14,7 @@ package final class QubesdStandIn: Sendable {
     private let faults = Mutex<[(prefix: String, fault: Fault)]>([])
     private let held = Mutex<[Int32]>([])
     private let listened = Mutex<(@Sendable (QubesdStandIn) -> Void)?>(nil)
+    private let turns = TurnGate()
 
     /// What it does wrong when the beginning of a request is as told.
     package enum Fault: Sendable {
@@ -52,6 +53,7 @@ package final class QubesdStandIn: Sendable {
     }
 
     deinit {
+        turns.expect([])
         shutdown(listener, Int32(SHUT_RDWR))
         for client in held.withLock({ $0 }) { close(client) }
         try? FileManager.default.removeItem(atPath: root.prefix)
@@ -74,6 +76,13 @@ package final class QubesdStandIn: Sendable {
     /// What happens as soon as somebody listens to events.
     package func onEvents(_ body: @escaping @Sendable (QubesdStandIn) -> Void) { listened.withLock { $0 = body } }
 
+    /// From now on no answer of a turn is given before all of its questions were asked: whoever asks one after the other never
+    /// gets any.
+    package func expectTurns(_ sizes: [Int]) {
+        forget()
+        turns.expect(sizes)
+    }
+
     package func forget() { requests.withLock { $0 = [] } }
 
     private func serve(_ client: Int32) {
@@ -93,6 +102,7 @@ package final class QubesdStandIn: Sendable {
             return (header, answer, fault)
         }
         requests.withLock { $0.append(header) }
+        turns.pass()
         switch fault {
         case nil:
             if header.hasPrefix("admin.Events") {
@@ -155,5 +165,33 @@ package final class QubesdStandIn: Sendable {
         }
         precondition(bound == 0 && Glibc.listen(listener, 100) == 0, "cannot listen at \(path)")
         return listener
+    }
+}
+
+/// Holds each caller back until as many have come as its turn has.
+private final class TurnGate: @unchecked Sendable {
+    private let condition = NSCondition()
+    private var ends: [Int] = []
+    private var count = 0
+
+    func expect(_ sizes: [Int]) {
+        condition.lock()
+        defer { condition.unlock() }
+        var sum = 0
+        ends = sizes.map { size in
+            sum += size
+            return sum
+        }
+        count = 0
+        condition.broadcast()
+    }
+
+    func pass() {
+        condition.lock()
+        defer { condition.unlock() }
+        let index = count
+        count += 1
+        condition.broadcast()
+        while let end = ends.first(where: { $0 > index }), count < end { condition.wait() }
     }
 }

@@ -29,13 +29,21 @@ public struct QubesDevice: Hashable, Sendable {
             title: QubesDevice.title(row, deviceClass),
             canonical: CanonicalDevice(
                 key: QubesDevice.key(source, deviceClass, port), beneath: QubesDevice.parent(row, source)),
-            details: .exposed(Device.Exposed(isReadOnly: row["mode"].map { $0 == "r" })))
+            details: .exposed(
+                Device.Exposed(
+                    isReadOnly: row["mode"].map { $0 == "r" }, address: QubesDevice.address(row, deviceClass))))
         attachedTo = row["attachment"].flatMap { try? VMName($0) }
     }
 
     /// The name of a device for exclusion.
     public static func key(_ source: VMName, _ deviceClass: DeviceClass, _ port: Port) -> String {
         "qubes-\(source)-\(deviceClass)-\(port)"
+    }
+
+    /// What a path of bridges comes to now.
+    private static func address(_ row: QubesRow, _ deviceClass: DeviceClass) -> String? {
+        guard deviceClass == .pci, let said = row["_sbdf"], (try? Port(said, of: .pci)) != nil else { return nil }
+        return said
     }
 
     private static func parent(_ row: QubesRow, _ source: VMName) -> [String] {
