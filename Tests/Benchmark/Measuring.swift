@@ -5,8 +5,6 @@ import Glibc
 struct Cost {
     /// In microseconds, from before its start until it was waited for.
     let wall: Double
-    /// The most memory it had, in KiB.
-    let memory: Int
 }
 
 struct Failure: Error, CustomStringConvertible {
@@ -44,15 +42,14 @@ struct Running {
     /// Waits for its end; one that does not end with `status` is no measurement.
     func end(_ statuses: Set<Int32> = [0]) throws -> Cost {
         var status: Int32 = 0
-        var usage = rusage()
-        while wait4(pid, &status, 0, &usage) < 0 {
+        while waitpid(pid, &status, 0) < 0 {
             guard errno == EINTR else { throw Failure("\(words[0]): errno \(errno)") }
         }
         let wall = Double(now() - begin) / 1000
         guard status & 0x7f == 0, statuses.contains((status >> 8) & 0xff) else {
             throw Failure("\(words.joined(separator: " ")) ended with \(status)")
         }
-        return Cost(wall: wall, memory: usage.ru_maxrss)
+        return Cost(wall: wall)
     }
 
     func kill() {
