@@ -94,6 +94,12 @@ public struct Survey: Sendable {
             if withAssignments { concerned.formUnion(row.assignments.map(\.target)) }
             if let vms { return !concerned.isDisjoint(with: vms) }
             return !concerned.isSubset(of: excluding)
+        }.map { row in
+            // Who asks for one VM is not told what is stored for others, unless the device is that VM's own.
+            guard let vms, row.device.map({ !vms.contains($0.source) }) ?? true else { return row }
+            var row = row
+            row.assignments.removeAll { !vms.contains($0.target) }
+            return row
         }.sorted { isBefore($0, $1) }
     }
 

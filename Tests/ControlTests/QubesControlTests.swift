@@ -105,6 +105,35 @@ struct QubesControlTests {
             ])
     }
 
+    @Test("What is stored is listed while the VM and the source VM are halted (issue 3437)")
+    func offline() throws {
+        let host = try standIn()
+        host.with { model in
+            model.domains["sys-usb"]?.state = "Halted"
+            model.domains["vault"]?.assigned["usb"] = [
+                QubesModel.Link("sys-usb", "2-1"), QubesModel.Link("sys-usb", "3-2", mode: "auto-attach"),
+            ]
+        }
+        #expect(
+            lines(try controller(host).survey(.usb), assignments: true).dropFirst().map { $0 } == [
+                "sys-usb:2-1    (not there)  *vault (required)", "sys-usb:3-2    (not there)  *vault (auto-attach)",
+            ])
+    }
+
+    @Test("Who asks for one VM is shown its assignments, not those of others (issues 9890 and 9881)")
+    func strict() throws {
+        let host = try standIn()
+        host.with { model in
+            for name in ["work", "vault"] {
+                model.domains[name]?.assigned["usb"] = [QubesModel.Link("sys-usb", "2-1")]
+            }
+        }
+        let rows = try controller(host).survey(.usb).rows(of: [vault], withAssignments: true)
+        #expect(rows.map { $0.users(withAssignments: true) } == [["*vault (required)"]])
+        let all = try controller(host).survey(.usb).rows(of: [sysUSB], withAssignments: true)
+        #expect(all.map { $0.users(withAssignments: true).count } == [2])
+    }
+
     @Test(
         "list takes two round trips, whatever the release, and however many VMs there are",
         arguments: [
@@ -168,7 +197,9 @@ struct QubesControlTests {
 
     // MARK: assign
 
-    @Test("attach --persistent works for USB devices and microphones too", arguments: [true, false])
+    @Test(
+        "attach --persistent works for USB devices and microphones too, on a halted VM as well (issue 4718)",
+        arguments: [true, false])
     func persistent(isRunning: Bool) throws {
         let host = try standIn()
         let vm = isRunning ? work : vault
@@ -270,6 +301,16 @@ struct QubesControlTests {
         #expect(try stored(host, vault) == ["usb sys-usb:2-1:1050:0407:1:u030101 required"])
     }
 
+    @Test("A microphone that is required can be taken away again (issue 6217)")
+    func microphone() throws {
+        let host = try standIn()
+        let microphone = try device("dom0:mic", .mic)
+        _ = try controller(host).attach(microphone, to: work, options: .none, persistent: true)
+        _ = try controller(host).detach(microphone, of: .mic, from: work)
+        #expect(host.with { $0.domains["work"]?.attached["mic"] } == [])
+        #expect(try stored(host, work) == [])
+    }
+
     @Test("detach ends what is required as well, in Qubes OS's order, and works when the device has gone")
     func detach() throws {
         let host = try standIn()
@@ -286,7 +327,7 @@ struct QubesControlTests {
     }
 
     @Test(
-        "What is assigned of a VM that does not run, or does not exist any more, can be removed",
+        "What is assigned of a VM that does not run, or does not exist any more, can be removed (issues 9826 and 10895)",
         arguments: ["Halted", nil])
     func vanished(state: String?) throws {
         let host = try standIn()

@@ -45,6 +45,10 @@ struct QubesAdminTests {
         let error = #expect(throws: QubesError.self) { try host.admin.assign(assignment) }
         #expect(error?.kind == .unsupported)
         #expect(error?.description.contains("older than 4.3") == true)
+        let attach = #expect(throws: QubesError.self) {
+            try host.admin.attach(assignment.device, to: work, options: .none)
+        }
+        #expect(attach?.kind == .unsupported)
     }
 
     @Test(

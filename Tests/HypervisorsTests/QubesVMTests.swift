@@ -38,7 +38,7 @@ struct QubesVMTests {
         try Qubes(host.admin).connect(to: name, until: Deadline(after: .seconds(20)), waiting: false)
     }
 
-    @Test("A disk that another VM has is refused with that VM's name; a microphone may be shared")
+    @Test("A disk that another VM has is refused with that VM's name (issue 4692); a microphone may be shared")
     func exclusive() throws {
         let host = try host()
         let disk = try request("sys-usb:sda")

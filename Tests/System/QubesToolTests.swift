@@ -43,6 +43,18 @@ struct QubesToolTests {
         #expect(!outcome.errors.contains("Traceback"))
     }
 
+    @Test(
+        "The options of a class stand in its help (issue 3204)",
+        arguments: [("qvm-block", "frontend-dev"), ("qvm-pci", "permissive")])
+    func help(name: String, option: String) throws {
+        let host = try standIn()
+        for action in ["attach", "assign"] {
+            let outcome = try run(
+                program("vmdevctl"), ["--root=\(host.root.prefix)", action, "--help"], calledAs: name)
+            #expect(outcome.status == 0 && outcome.output.contains(option), "\(outcome)")
+        }
+    }
+
     @Test("By its own name it keeps to sysexits, and says what a hanging qubesd means")
     func own() throws {
         let host = try standIn()

@@ -102,11 +102,11 @@ public struct QubesAdmin: Sendable {
     /// Gives a running VM a device. The identity belongs into the reference: qubesd looks a device without one up in no
     /// deny list, and refuses it.
     public func attach(_ device: DeviceReference, to vm: VMName, options: DeviceOptions) throws(QubesError) {
-        _ = try call(
+        try stored(
             AdminCall(
                 "admin.vm.device.\(device.deviceClass).Attach",
                 device.identity == nil ? device.adminPortArgument : device.adminArgument, to: vm,
-                payload: device.adminPayload(mode: "manual", options: options)))
+                payload: device.adminPayload(mode: "manual", options: options)), vm)
     }
 
     /// Takes a device away from a running VM.
@@ -199,8 +199,8 @@ public struct QubesAdmin: Sendable {
             guard error.kind == .noAnswer, try isBefore43(vm) else { throw error }
             throw QubesError(
                 .unsupported,
-                "\(call.name): this Qubes OS is older than 4.3, which can store no assignment apart from an attachment",
-                remedy: "Use its own qvm-device attach --persistent, or upgrade dom0 to Qubes OS 4.3.")
+                "\(call.name): this Qubes OS is older than 4.3, and can store no assignment apart from an attachment",
+                remedy: "Use its own qvm-device attach, with --persistent, or upgrade dom0 to Qubes OS 4.3.")
         }
     }
 
