@@ -2,6 +2,7 @@ public import Applying
 internal import Assignments
 public import Devices
 internal import Hypervisors
+internal import Qubes
 
 extension Controller {
     /// What the next start of a VM, or of all VMs with assignments, would come to.
@@ -29,6 +30,12 @@ extension Controller {
             if let objection = hypervisor.objection(to: assignment.options, of: assignment.device.deviceClass) {
                 problems.append(
                     "VM \(assignment.target): \(assignment.device.deviceClass) \(assignment.device): \(objection)")
+            }
+        }
+        if qubes != nil {
+            for rows in Dictionary(grouping: assignments, by: \.target).sorted(by: { $0.key < $1.key }).map(\.value)
+            {
+                problems += FrontendNames(rows).clashes.map { sentences($0.message, $0.remedy) }
             }
         }
         let vms = Set(assignments.map(\.target)).count

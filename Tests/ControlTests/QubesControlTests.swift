@@ -262,6 +262,22 @@ struct QubesControlTests {
         #expect(try stored(host, vault).count == 2)
     }
 
+    @Test("verify finds what another tool has stored wrong")
+    func verify() throws {
+        let host = try standIn()
+        #expect(try controller(host).verify().problems == [])
+        host.with { model in
+            model.domains["vault"]?.assigned["block"] = [
+                QubesModel.Link("sys-usb", "sda"), QubesModel.Link("sys-usb", "sdb"),
+                QubesModel.Link("sys-usb", "sdc", mode: "required", [QubesRow.Property("frontend-dev", "bogus!")]),
+            ]
+        }
+        let problems = try controller(host).verify().problems
+        #expect(problems.count == 2)
+        #expect(problems.contains { $0.contains("would both be xvdi") })
+        #expect(problems.contains { $0.contains("bogus!") })
+    }
+
     @Test("ask-to-attach is stored for Qubes OS to ask, and refused where nobody asks")
     func ask() throws {
         let host = try standIn()
