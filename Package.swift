@@ -133,12 +133,14 @@ let package = Package(
             ],
             swiftSettings: testing),
         .executableTarget(name: "fault", path: "Tests/Faults"),
+        .executableTarget(
+            name: "qubesd-stand-in", dependencies: ["Devices", "Hypervisors", "Platform", "TestSupport"],
+            path: "Tests/Qubesd", swiftSettings: testing),
         .testTarget(
             name: "SystemTests",
             dependencies: [
-                "Applying", "Devices", "Hypervisors", "Platform", "Systemd", "TestSupport", "fault", "vmdev-apply",
-                "vmdev-export", "vmdev-generator",
-                "vmdevctl",
+                "Applying", "Devices", "Hypervisors", "Platform", "Systemd", "TestSupport", "fault",
+                "qubesd-stand-in", "vmdev-apply", "vmdev-export", "vmdev-generator", "vmdevctl",
             ],
             path: "Tests/System",
             exclude: ["Container", "Demo", "Guest", "Lab/inside", "Lab/lab", "Lab/make-lab", "Lab/scenarios"],

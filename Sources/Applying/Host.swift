@@ -30,6 +30,12 @@ public struct Host: Sendable {
         sources.first { $0.name == name } ?? qubes.map { QubesSource(name, admin: $0) }
     }
 
+    /// In dom0 of a Qubes OS: writes down what qubesd keeps, for the generator, which cannot ask it at boot.
+    public func keepCopy() throws {
+        guard qubes != nil, (try? FileStatus.ofEntry(QubesdSocket(root: root).path)) != nil else { return }
+        try AssignmentCopy(root: root).replace(with: try store.allAssignments().assignments)
+    }
+
     /// Chooses the parts.
     public init(root: Root, settings: Settings) {
         self.root = root

@@ -33,7 +33,18 @@ public struct Program: Sendable {
         guard let host = host(for: target) else { return .configuration }
         let applier = Applier(host, reporter: reporter)
         switch occasion {
-        case .prepare: return applier.prepare(target, startingSources: host.settings.startsSourceVMs)
+        case .prepare:
+            let status = applier.prepare(target, startingSources: host.settings.startsSourceVMs)
+            // That the next boot may be ordered as this one is no reason to fail this start.
+            if status == .success {
+                do { try host.keepCopy() } catch {
+                    reporter.report(
+                        Outcome(
+                            .caution, target: target,
+                            "VM \(target): its source VMs may not be started before it at the next boot: \(error)"))
+                }
+            }
+            return status
         case .byHand: return applier.apply(to: target, on: .byHand)
         case .boot: return applier.apply(to: target, on: .boot)
         case .check: return applier.check(target)

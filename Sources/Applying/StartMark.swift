@@ -21,7 +21,9 @@ struct StartMark {
     /// Takes the note away, and answers whether there was one.
     func take() -> Bool {
         do {
-            try Descriptor.open(folder, .directory).remove(below: name)
+            let place = try Descriptor.open(folder, .directory)
+            guard try place.status(below: name) != nil else { return false }
+            try place.remove(below: name)
             return true
         } catch {
             return false

@@ -20,6 +20,13 @@ public struct AssignmentTable: AssignmentStore {
         self.lockTimeout = lockTimeout
     }
 
+    /// A file in the form of the table, elsewhere.
+    init(path: String, lockFolder: String) {
+        self.path = path
+        self.lockFolder = lockFolder
+        lockTimeout = .seconds(5)
+    }
+
     /// The assignments of one VM, read piece by piece; the rows of other VMs cost no memory.
     public func assignments(of vm: VMName) throws(TableError) -> TableReading {
         try read(RowMatcher(vm))

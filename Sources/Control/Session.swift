@@ -50,8 +50,11 @@ public struct Session: Sendable {
         let settings: Settings
         do { settings = try Settings(root: root) } catch { throw Failure("\(error)", status: .configuration) }
         for warning in settings.warnings { note("\(warning)") }
-        return Controller(
-            Host(root: root, settings: settings), reporter: reporter, refresh: refreshUnits)
+        let host = Host(root: root, settings: settings)
+        return Controller(host, reporter: reporter) {
+            do { try host.keepCopy() } catch { complain("the units cannot be ordered anew: \(error)") }
+            refreshUnits()
+        }
     }
 
     /// The answer to what was asked, on standard output.

@@ -56,6 +56,9 @@ public struct Settings: Sendable {
     /// The defaults.
     public init() {}
 
+    /// Says which hypervisor it is, where the settings leave that open.
+    public mutating func settle(_ found: Hypervisor) { if hypervisor == .auto { hypervisor = found } }
+
     /// Reads vmdev.conf and then, in byte order of their names, the files vmdev.conf.d/*.conf; a later value wins, and an
     /// empty one is the default. Files that are not there are not missed.
     public init(root: Root) throws(SettingsError) {

@@ -11,15 +11,21 @@ public struct DropIn: Hashable, Sendable {
     /// What it was made from.
     public let sourcePath: String
 
+    /// Whether the unit starts the VM as a whole, as Qubes OS does: looked at before and after.
+    public let isStartedWhole: Bool
+
     /// The file's name. That of the drop-in for all VMs of a template, so that a VM that has both is hooked once.
-    public static let fileName = "vmdev.conf"
+    public var fileName: String { isStartedWhole ? "50-vmdev.conf" : "vmdev.conf" }
 
     /// Describes the drop-in.
-    public init(vm: VMName, after: [String], wait: Duration? = nil, sourcePath: String) {
+    public init(
+        vm: VMName, after: [String], wait: Duration? = nil, sourcePath: String, isStartedWhole: Bool = false
+    ) {
         self.vm = vm
         self.after = after
         self.wait = wait
         self.sourcePath = sourcePath
+        self.isStartedWhole = isStartedWhole
     }
 
     /// What stands above all else.
@@ -34,7 +40,7 @@ public struct DropIn: Hashable, Sendable {
     /// What is in the drop-in of the oneshot by itself, for a VM that no unit starts; nil when it comes after nothing. Its
     /// sources may be no units either, so that it requires none.
     public var oneshotText: String? {
-        guard !after.isEmpty else { return nil }
+        guard !after.isEmpty, !isStartedWhole else { return nil }
         let lines = head + after.map { "Wants=\($0)" } + after.map { "After=\($0)" } + [""]
         return lines.joined(separator: "\n")
     }
@@ -59,6 +65,14 @@ public struct DropIn: Hashable, Sendable {
         // Not `Requires=`: with that, systemd would stop or restart this VM with each that exposes a device to it. Without
         // its devices it does not start all the same, and says why.
         lines += after.map { "Wants=\($0)" } + after.map { "After=\($0)" }
+        if isStartedWhole {
+            // Such a unit is a oneshot, whose start takes as long as it takes.
+            lines += [
+                "", "[Service]", "ExecStartPre=+/usr/lib/vmdev/vmdev-apply --prepare \(vm)",
+                "ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot \(vm)", "NotifyAccess=exec", "",
+            ]
+            return lines.joined(separator: "\n")
+        }
         lines += [
             "", "[Service]", "ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot \(vm)",
             "ExecStopPost=+/usr/lib/vmdev/vmdev-apply --release \(vm)", "NotifyAccess=exec",

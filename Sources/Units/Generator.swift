@@ -15,7 +15,10 @@ public struct Generator: Sendable {
     public func run(into folder: String, complain: (String) -> Void) {
         var settings = Settings()
         do { settings = try Settings(root: root) } catch { complain("\(error); the defaults are used") }
-        let table = AssignmentTable(root: root)
+        // At boot there is no qubesd yet; what it keeps is there.
+        if (try? FileStatus.ofEntry(root.path("/var/lib/qubes/qubes.xml"))) != nil { settings.settle(.qubes) }
+        let isQubes = settings.hypervisor == .qubes
+        let table = isQubes ? AssignmentCopy(root: root).table : AssignmentTable(root: root)
         var targets: Set<VMName> = []
         var assignments: [Assignment] = []
         do {
@@ -33,7 +36,7 @@ public struct Generator: Sendable {
             return
         }
 
-        do { try mark(PlugMarkers(assignments), into: "\(folder)/\(PlugMarkers.folder)") } catch {
+        do { try mark(PlugMarkers(isQubes ? [] : assignments), into: "\(folder)/\(PlugMarkers.folder)") } catch {
             complain("devices that are plugged in are all looked at: \(error)")
         }
 
@@ -61,10 +64,12 @@ public struct Generator: Sendable {
             let unit = settings.vmUnit.text(for: target)
             let dropIn = DropIn(
                 vm: target, after: edges.map { settings.vmUnit.text(for: $0.source) }, wait: waits[target],
-                sourcePath: table.path)
+                sourcePath: table.path, isStartedWhole: isQubes)
             do {
-                try write(dropIn.text, into: "\(folder)/\(unit).d")
-                if let text = dropIn.oneshotText { try write(text, into: "\(folder)/vmdev@\(target).service.d") }
+                try write(dropIn.text, as: dropIn.fileName, into: "\(folder)/\(unit).d")
+                if let text = dropIn.oneshotText {
+                    try write(text, as: dropIn.fileName, into: "\(folder)/vmdev@\(target).service.d")
+                }
             } catch {
                 complain("\(unit) is not hooked: \(error)")
             }
@@ -88,9 +93,7 @@ public struct Generator: Sendable {
         }
     }
 
-    private func write(_ text: String, as name: String = DropIn.fileName, into folder: String)
-        throws(SystemCallError)
-    {
+    private func write(_ text: String, as name: String, into folder: String) throws(SystemCallError) {
         try makeFolders(folder)
         let file = try Descriptor.open(
             "\(folder)/\(name)", [.write, .create, .exclusive, .noFollow], mode: 0o644)

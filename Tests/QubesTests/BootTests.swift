@@ -38,7 +38,7 @@ final class Dom0 {
         }
     }
 
-    private func applier() throws -> Applier {
+    func applier() throws -> Applier {
         Applier(Applying.Host(root: qubesd.root, settings: try Settings(root: qubesd.root)), reporter: reporter)
     }
 
@@ -340,6 +340,9 @@ struct BootTests {
     @Test("A VM that was up before its unit came is not ended for what it lacks")
     func upBefore() throws {
         let dom0 = try Dom0()
+        // Others have been started by us before.
+        dom0.assign("usb", QubesModel.Link("sys-usb", "2-1"), to: "vault")
+        #expect(try dom0.applier().prepare(VMName("vault"), startingSources: false) == .success)
         dom0.qubesd.with { $0.domains["work"]?.state = "Running" }
         dom0.assign("usb", QubesModel.Link("sys-usb", "2-9"))
         #expect(try dom0.prepare() == .success)

@@ -30,8 +30,13 @@ package final class QubesdStandIn: Sendable {
         case raises(String, String)
     }
 
-    package init(_ release: QubesModel.Release = .r43) throws {
-        let path = "/tmp/vmdev-qubesd-\(UUID().uuidString)"
+    /// Whether the root is its own, and goes with it.
+    private let ownsRoot: Bool
+
+    /// In a root of its own, or in another.
+    package init(_ release: QubesModel.Release = .r43, at place: Root? = nil) throws {
+        let path = place?.prefix ?? "/tmp/vmdev-qubesd-\(UUID().uuidString)"
+        ownsRoot = place == nil
         try FileManager.default.createDirectory(atPath: path + "/var/run", withIntermediateDirectories: true)
         root = Root(path)
         model = Mutex(QubesModel(release: release))
@@ -56,7 +61,7 @@ package final class QubesdStandIn: Sendable {
         turns.expect([])
         shutdown(listener, Int32(SHUT_RDWR))
         for client in held.withLock({ $0 }) { close(client) }
-        try? FileManager.default.removeItem(atPath: root.prefix)
+        if ownsRoot { try? FileManager.default.removeItem(atPath: root.prefix) }
     }
 
     package var admin: QubesAdmin { QubesAdmin(over: QubesdSocket(root: root), timeout: .seconds(20)) }

@@ -61,6 +61,39 @@ struct GeneratorTests {
     }
 
     @Test(
+        "On Qubes OS the copy of what qubesd keeps decides, found by its setting or by its files",
+        arguments: [false, true])
+    func qubes(isFound: Bool) throws {
+        let root = "/tmp/vmdev-generator-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        for folder in ["/etc/vmdev", "/var/lib/vmdev", "/var/lib/qubes", "/out"] {
+            try FileManager.default.createDirectory(atPath: root + folder, withIntermediateDirectories: true)
+        }
+        func write(_ text: String, _ path: String) throws {
+            try text.write(toFile: root + path, atomically: true, encoding: .utf8)
+        }
+        try write("work usb sys-usb:2-1 required\nwork usb dom0:1-1 required\n", "/var/lib/vmdev/qubes-assignments")
+        try write("other block dom0:sda required\n", "/etc/vmdev/assignments")
+        if isFound {
+            try write("<qubes/>", "/var/lib/qubes/qubes.xml")
+        } else {
+            try write("[Host]\nHypervisor=qubes\nDeviceTimeoutSec=5min\n", "/etc/vmdev/vmdev.conf")
+        }
+        var said: [String] = []
+        Generator(root: Root(root)).run(into: root + "/out") { said.append($0) }
+        #expect(said.isEmpty)
+        let files = (FileManager.default.subpaths(atPath: root + "/out") ?? []).filter { !$0.hasSuffix(".d") }
+        #expect(files.sorted() == ["qubes-vm@work.service.d/50-vmdev.conf", "vmdev", "vmdev/known"])
+        let text = try String(contentsOfFile: root + "/out/qubes-vm@work.service.d/50-vmdev.conf", encoding: .utf8)
+        #expect(
+            text.split(separator: "\n").dropFirst(3) == [
+                "Wants=qubes-vm@sys-usb.service", "After=qubes-vm@sys-usb.service", "[Service]",
+                "ExecStartPre=+/usr/lib/vmdev/vmdev-apply --prepare work",
+                "ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot work", "NotifyAccess=exec",
+            ])
+    }
+
+    @Test(
         "A start that may wait long for a device is given the time for it",
         arguments: [
             ("timeout=10s", "", nil), ("-", "", nil), ("timeout=5min", "", "390s"),
