@@ -116,7 +116,10 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "HypervisorsTests",
-            dependencies: ["Devices", "Hypervisors", "JSON", "Platform", "Systemd", "TestSupport"],
+            dependencies: [
+                "Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "JSON", "Platform", "Systemd",
+                "TestSupport",
+            ],
             swiftSettings: testing),
         .testTarget(
             name: "ApplyingTests",

@@ -26,6 +26,8 @@ public struct Program: Sendable {
         case check
         /// From the VM's unit, after it has ended.
         case release
+        /// From the VM's unit, before it starts, for the description to start it with.
+        case describe
     }
 
     /// Does it, and answers how the program ends.
@@ -49,6 +51,7 @@ public struct Program: Sendable {
         case .boot: return applier.apply(to: target, on: .boot)
         case .check: return applier.check(target)
         case .release: return applier.release(target)
+        case .describe: return applier.describe(target)
         }
     }
 

@@ -18,6 +18,10 @@ public protocol Hypervisor: Sendable {
     /// Says why an option of the class cannot be honoured here; nil when all can.
     func objection(to options: DeviceOptions, of deviceClass: DeviceClass) -> HypervisorError?
 
+    /// The description with which a VM that does not run has to be started to have these devices, where some can only be in
+    /// it; nil when the VM can be started as it is.
+    func startDescription(of vm: VMName, with devices: [Device]) throws(HypervisorError) -> String?
+
     /// How VMs are started here.
     var startManner: StartManner { get }
 
@@ -55,6 +59,9 @@ public struct StartPreview: Sendable {
 }
 
 extension Hypervisor {
+    /// Where every device can be attached later.
+    public func startDescription(of vm: VMName, with devices: [Device]) throws(HypervisorError) -> String? { nil }
+
     /// Paused.
     public var startManner: StartManner { .paused }
 

@@ -51,7 +51,7 @@ struct Arguments {
             switch (name, value) {
             case ("--", nil): isName = true
             case ("-h", nil), ("--help", nil): wantsHelp = true
-            case ("--prepare", nil), ("--boot", nil), ("--check", nil), ("--release", nil):
+            case ("--prepare", nil), ("--boot", nil), ("--check", nil), ("--release", nil), ("--describe", nil):
                 occasions.append(String(name))
             case ("--root", _): root = try Arguments.value(of: "--root", value, &rest)
             case ("--replug", _):
@@ -77,7 +77,7 @@ struct Arguments {
         if Set(occasions).count + jobs.count > 1 {
             throw Fault(
                 message:
-                    "--prepare, --boot, --check, --release, --replug, --source-up, --source-changed and --announced exclude each other"
+                    "--prepare, --boot, --check, --release, --describe, --replug, --source-up, --source-changed and --announced exclude each other"
             )
         }
         if let job = jobs.first {
@@ -94,6 +94,7 @@ struct Arguments {
             case "--boot": .boot
             case "--check": .check
             case "--release": .release
+            case "--describe": .describe
             default: .byHand
             }
         return .work(vm, occasion, root: root)

@@ -30,6 +30,7 @@ enum VMDevApply {
 
 private let usage = """
     Usage: vmdev-apply [--prepare | --boot | --check | --release] [--root=<dir>] <vm>
+           vmdev-apply --describe [--root=<dir>] <vm>
            vmdev-apply --replug=<device> [--root=<dir>]
            vmdev-apply --source-up=<vm> | --source-changed=<vm> | --announced [--root=<dir>]
     """
@@ -62,6 +63,8 @@ private let help = """
       --boot                  The VM's unit is starting: wait for its socket, and end the VM if a required device fails.
       --check                 Say what the next start would come to, with its exit status, and change nothing.
       --release               The VM has ended: see that its devices are free.
+      --describe              Print the description with which libvirt has to start the VM; nothing if it can start it as
+                              it is.
       --replug <device>       A device was plugged in: attach it to the VMs that run and have it assigned.
                               By class and number, such as usb:189:4, block:8:16 or mic:116:7.
       --source-up <vm>        A source VM comes up: once it answers, attach what VMs that run have assigned of it.

@@ -179,6 +179,8 @@ private struct FakeEvents: DeviceEvents {
 package final class FakeStore: AssignmentStore {
     private let reading = Mutex(TableReading())
 
+    package init() {}
+
     package func set(_ assignments: [Assignment]) {
         reading.withLock { reading in
             reading = TableReading(rows: assignments.enumerated().map { TableRow($1, line: $0 + 1) })

@@ -21,15 +21,16 @@ public struct Libvirt: Hypervisor {
 
     /// Uses the libvirt under `root`, over D-Bus or by virsh; `timeout` is how long it may take for one answer.
     public init(root: Root, connection: Connection, timeout: Duration) {
+        self.init(root: root, timeout: timeout, way: Libvirt.way(root: root, connection))
+    }
+
+    static func way(root: Root, _ connection: Connection) -> LibvirtChoice {
         let environment = Environment()
-        self.init(
-            root: root, timeout: timeout,
-            way: LibvirtChoice(
-                address: connection == .system
-                    ? "unix:path=" + escaped(root.path("/run/dbus/system_bus_socket")) : environment.sessionBus,
-                virsh: Virsh(
-                    program: "/usr/bin/virsh", uri: Libvirt.uri(connection, root),
-                    environment: environment.forVirsh)))
+        return LibvirtChoice(
+            address: connection == .system
+                ? "unix:path=" + escaped(root.path("/run/dbus/system_bus_socket")) : environment.sessionBus,
+            virsh: Virsh(
+                program: "/usr/bin/virsh", uri: uri(connection, root), environment: environment.forVirsh))
     }
 
     init(root: Root, timeout: Duration, way: LibvirtChoice) {
@@ -52,7 +53,7 @@ public struct Libvirt: Hypervisor {
         let domains: [LibvirtDomain]
         do throws(LibvirtFailure) {
             let deadline = Deadline(after: timeout)
-            domains = try way.transport(by: deadline).activeDomains(by: deadline)
+            domains = try way.transport(by: deadline).domains(active: true, by: deadline)
         } catch {
             throw HypervisorError(error, "the VMs of libvirt cannot be listed")
         }
@@ -86,12 +87,28 @@ public struct Libvirt: Hypervisor {
             remedy: "Drop the option, and have the guest use the disk by its serial: /dev/disk/by-id/virtio-SERIAL")
     }
 
+    /// What the next start of a domain begins with.
+    func storedDescription(of vm: VMName) throws(HypervisorError) -> String {
+        do throws(LibvirtFailure) {
+            let deadline = Deadline(after: timeout)
+            let transport = try way.transport(by: deadline)
+            let domains = try transport.domains(active: false, by: deadline)
+            if let domain = domains.first(where: { $0.name == vm.description }) {
+                return try transport.storedDescription(of: domain.uuid, by: deadline)
+            }
+        } catch {
+            throw HypervisorError(error, "VM \(vm)")
+        }
+        throw HypervisorError(
+            .notRunning, "VM \(vm): libvirt has no domain of that name", remedy: "See them with: virsh list --all")
+    }
+
     private func find(
         _ vm: VMName, by transport: any LibvirtTransport, until deadline: Deadline, waiting: Bool
     ) throws(HypervisorError) -> LibvirtDomain {
         while true {
             do throws(LibvirtFailure) {
-                let domains = try transport.activeDomains(by: deadline)
+                let domains = try transport.domains(active: true, by: deadline)
                 if let domain = domains.first(where: { $0.name == vm.description }) { return domain }
                 if waiting && !deadline.hasPassed {
                     try transport.waitForNews(of: nil, until: deadline)

@@ -9,8 +9,8 @@ final class LibvirtBus: LibvirtTransport {
     static let service = "org.libvirt"
     /// The object that is the connection to QEMU's driver, on a user's bus as on the system's.
     private static let connection = "/org/libvirt/QEMU"
-    /// VIR_DOMAIN_AFFECT_LIVE, and VIR_CONNECT_LIST_DOMAINS_ACTIVE.
-    private static let (live, active) = (BusValue.unsigned(1), BusValue.unsigned(1))
+    /// VIR_DOMAIN_AFFECT_LIVE.
+    private static let live = BusValue.unsigned(1)
 
     private let bus: Mutex<Bus>
     /// For what libvirt-dbus cannot be asked.
@@ -23,8 +23,10 @@ final class LibvirtBus: LibvirtTransport {
         self.virsh = virsh
     }
 
-    func activeDomains(by deadline: Deadline) throws(LibvirtFailure) -> [LibvirtDomain] {
-        let paths = try ask("Connect", "ListDomains", [LibvirtBus.active], at: LibvirtBus.connection, by: deadline)
+    func domains(active: Bool, by deadline: Deadline) throws(LibvirtFailure) -> [LibvirtDomain] {
+        // VIR_CONNECT_LIST_DOMAINS_ACTIVE.
+        let flags = BusValue.unsigned(active ? 1 : 0)
+        let paths = try ask("Connect", "ListDomains", [flags], at: LibvirtBus.connection, by: deadline)
         guard let paths = paths.first?.list?.map(\.text) else { throw notUnderstood("ListDomains") }
         var domains: [LibvirtDomain] = []
         for path in paths {
@@ -59,6 +61,13 @@ final class LibvirtBus: LibvirtTransport {
 
     func description(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String {
         let answer = try ask(domain, "GetXMLDesc", [.unsigned(0)], by: deadline)
+        guard let text = answer.first?.text else { throw notUnderstood("GetXMLDesc") }
+        return text
+    }
+
+    /// VIR_DOMAIN_XML_SECURE and VIR_DOMAIN_XML_INACTIVE.
+    func storedDescription(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String {
+        let answer = try ask(domain, "GetXMLDesc", [.unsigned(3)], by: deadline)
         guard let text = answer.first?.text else { throw notUnderstood("GetXMLDesc") }
         return text
     }

@@ -9,11 +9,13 @@ final class LibvirtChoice: Sendable {
     /// Of the bus on which libvirt-dbus may be; nil when there is none.
     private let address: String?
     private let virsh: Virsh
-    private let chosen = Mutex<(any LibvirtTransport)?>(nil)
+    private let chosen: Mutex<(any LibvirtTransport)?>
 
-    init(address: String?, virsh: Virsh) {
+    /// `chosen` is a way that was chosen before.
+    init(address: String?, virsh: Virsh, chosen: (any LibvirtTransport)? = nil) {
         self.address = address
         self.virsh = virsh
+        self.chosen = Mutex(chosen)
     }
 
     /// The way; chosen now if it was not before. Where D-Bus would be the way but does not let us, there is no other:

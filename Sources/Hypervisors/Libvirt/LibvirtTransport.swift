@@ -3,8 +3,8 @@ internal import Platform
 /// The few things that we ask of libvirt, however they get there. Domains are named by their UUID: a name could be taken
 /// for a number or for another domain that was renamed.
 protocol LibvirtTransport: Sendable {
-    /// The domains that run, paused ones included.
-    func activeDomains(by deadline: Deadline) throws(LibvirtFailure) -> [LibvirtDomain]
+    /// The domains that run, paused ones included; or all that libvirt knows.
+    func domains(active: Bool, by deadline: Deadline) throws(LibvirtFailure) -> [LibvirtDomain]
 
     /// Where a domain is in its life, and libvirt's word for why ("running", "booted"; "paused", "user").
     func state(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> LibvirtState
@@ -14,6 +14,9 @@ protocol LibvirtTransport: Sendable {
 
     /// The description of the domain as it is now.
     func description(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String
+
+    /// The stored description of the domain, with all that is secret in it: what its next start begins with.
+    func storedDescription(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String
 
     /// Plugs a device into the running domain only, not into its stored description.
     func attach(_ device: String, to domain: String, by deadline: Deadline) throws(LibvirtFailure)

@@ -8,10 +8,18 @@ extension LibvirtVM {
         if places[request.id] == nil, let obstacle = try place([request]).first ?? nil { throw obstacle }
         let device: XMLElement
         var claim: Descriptor?
+        var recheck: String?
         switch (request.device.details, request.backing) {
         case (.block(let block), .open(let opened)):
             claim = opened
             device = try disk(block, opened, request)
+        case (.usb, .open(let opened)):
+            claim = opened
+            let node = try node(of: opened, request.device)
+            recheck = node
+            device = try usb(node, request)
+        case (.pci(let pci), .byName): device = try function(pci, request)
+        case (.mic, .byName): return try checkPresence(ofMic: request)
         default:
             throw HypervisorError(
                 .unsupported, "VM \(name): \(request.device.name) cannot be attached as it is on libvirt")
@@ -24,6 +32,11 @@ extension LibvirtVM {
         } catch {
             throw fault(attaching: request, error, claim: claim)
         }
+        guard let recheck, let claim else { return }
+        do { try checkAgain(recheck, claim, request) } catch {
+            try? detach(request.id, until: Deadline(after: timeout))
+            throw error
+        }
     }
 
     /// Takes a device away; what is not there is no error.
@@ -33,6 +46,11 @@ extension LibvirtVM {
         let what = "asked to detach \(id)"
         places[id] = nil
         guard let device = try description(what).aliases[id] else { return }
+        guard device.name != "sound" else {
+            throw HypervisorError(
+                .unsupported, "VM \(name): libvirt takes no sound card from a domain that is there",
+                remedy: "Remove the assignment; the VM has it no more after its next start")
+        }
         do throws(LibvirtFailure) {
             try transport.detach(device.xml, alias: id.alias, from: domain, by: deadline)
         } catch {

@@ -4,7 +4,8 @@ extension LibvirtVM {
     /// Looks for each device in the live description, and whether it is what was asked for.
     public func verify(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
         guard !requests.isEmpty else { return [] }
-        let devices = try description("asked for its devices").aliases
+        let description = try description("asked for its devices")
+        let devices = description.aliases
         return requests.map { request in
             guard let device = devices[request.id] else {
                 return notVerified(request, "it is not among its devices")
@@ -12,6 +13,9 @@ extension LibvirtVM {
             let objection: String? =
                 switch request.device.details {
                 case .block(let block): LibvirtVM.objection(toDisk: device, block, request)
+                case .usb(let usb): objection(toUSB: device, usb)
+                case .pci(let pci): objection(toFunction: device, pci)
+                case .mic(let mic): objection(toSound: device, mic, in: description)
                 default: "it is of a kind that is not known here"
                 }
             return objection.map { notVerified(request, $0) }

@@ -13,15 +13,16 @@ struct Virsh: LibvirtTransport {
     /// Whether it is there.
     var isInstalled: Bool { (try? FileStatus.ofEntry(program)) != nil }
 
-    func activeDomains(by deadline: Deadline) throws(LibvirtFailure) -> [LibvirtDomain] {
-        try run("list", "--uuid", "--name", by: deadline).split(separator: "\n").compactMap { line in
-            // "UUID NAME", and a name may have blanks.
-            let parts = line.split(separator: " ", maxSplits: 1)
-            guard parts.count == 2, let uuid = parts.first, uuid.utf8.count == 36, let name = parts.last else {
-                return nil
+    func domains(active: Bool, by deadline: Deadline) throws(LibvirtFailure) -> [LibvirtDomain] {
+        try run(["list", "--uuid", "--name"] + (active ? [] : ["--all"]), by: deadline).split(separator: "\n")
+            .compactMap { line in
+                // "UUID NAME", and a name may have blanks.
+                let parts = line.split(separator: " ", maxSplits: 1)
+                guard parts.count == 2, let uuid = parts.first, uuid.utf8.count == 36, let name = parts.last else {
+                    return nil
+                }
+                return LibvirtDomain(uuid: String(uuid), name: String(name))
             }
-            return LibvirtDomain(uuid: String(uuid), name: String(name))
-        }
     }
 
     func state(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> LibvirtState {
@@ -45,6 +46,10 @@ struct Virsh: LibvirtTransport {
 
     func description(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String {
         try run("dumpxml", domain, by: deadline)
+    }
+
+    func storedDescription(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String {
+        try run("dumpxml", domain, "--inactive", "--security-info", by: deadline)
     }
 
     func attach(_ device: String, to domain: String, by deadline: Deadline) throws(LibvirtFailure) {

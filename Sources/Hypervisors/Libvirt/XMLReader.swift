@@ -22,6 +22,9 @@ struct XMLReader {
     /// The end that an element written `<a/>` still owes.
     private var owed: String?
 
+    /// How many bytes were read.
+    var offset: Int { length - rest.count }
+
     init(_ bytes: [UInt8]) {
         length = bytes.count
         rest = bytes[...]
@@ -200,7 +203,7 @@ struct XMLReader {
         return text
     }
 
-    func failure(_ reason: String) -> Failure { Failure(offset: length - rest.count, reason: reason) }
+    func failure(_ reason: String) -> Failure { Failure(offset: offset, reason: reason) }
 }
 
 extension XMLElement {
