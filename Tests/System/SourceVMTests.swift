@@ -1,3 +1,4 @@
+import Devices
 import Foundation
 import Glibc
 import Platform
@@ -159,5 +160,45 @@ struct SourceVMTests {
         #expect(try host.apply("work").status == 0)
         #expect(try source.exporter(of: disk.port) == second)
         #expect(try vm.monitor.attachments().count == 1)
+    }
+
+    @Test("A source that tells of another size than its disk has does not get its disk into the VM")
+    func liar() throws {
+        let channel = SourceAddress.channel(for: try Port("sdz", of: .block), of: .block)
+        let folder = temporaryPath("liar")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let image = folder + "/image"
+        try Data(count: 1 << 20).write(to: URL(filePath: image))
+        let device =
+            #"{"port":"sdz","title":"x","instance":"b/1","key":"block-8:0","size":2097152,"read-only":false}"#
+        try """
+        read line
+        case $line in
+        *list*) echo '{"vmdev":1,"devices":[\(device)]}' ;;
+        *export*) echo '{"vmdev":1,"export":{"channel":\(channel),"name":"sdz"}}'; exec cat >/dev/null ;;
+        esac
+        """.write(toFile: folder + "/script", atomically: true, encoding: .utf8)
+        let path = host.root + "/run/export.sock"
+        let watch = try FolderWatch(host.root + "/run")
+        let exporter = try Child(
+            "systemd-socket-activate", ["--accept", "--inetd", "-l", path, "sh", folder + "/script"])
+        let server = try Child(
+            "qemu-nbd", ["--persistent", "-f", "raw", "-x", "sdz", "-k", "\(path).\(channel)", image])
+        defer {
+            exporter.kill()
+            server.kill()
+        }
+        let deadline = Deadline(after: .seconds(60))
+        while access(path, F_OK) != 0 || access("\(path).\(channel)", F_OK) != 0 {
+            try #require(try watch.next(until: deadline), "nobody listens on \(path)")
+        }
+        try host.write("/etc/vmdev/vmdev.conf", "[Source sys-usb]\nAddress=unix:/run/export.sock\n")
+        try host.assign("work block sys-usb:sdz required -")
+        let vm = try VM("work", on: host)
+        let outcome = try host.apply("work", "--boot")
+        #expect(outcome.status == 74, "\(outcome)")
+        #expect(outcome.errors.contains("1048576 bytes"), "\(outcome)")
+        #expect(try vm.endedWithoutRunning())
     }
 }

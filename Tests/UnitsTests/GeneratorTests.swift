@@ -131,6 +131,20 @@ struct GeneratorTests {
             ])
     }
 
+    @Test(
+        "When a VM that exposes devices comes up or ends, those that have something assigned of it are looked after"
+    )
+    func sourceHook() throws {
+        let table = "work usb sys-usb:2-1 required\nmedia usb other:2-1 required\n"
+        let (files, _) = try generate(table, settings: "[Source sys-usb]\nAddress=vsock:3:4900\n")
+        let text = try #require(files["qemu@sys-usb.service.d/vmdev-source.conf"])
+        for line in [
+            "Wants=vmdev-source@sys-usb.service", "Before=vmdev-source@sys-usb.service",
+            "ExecStopPost=-+/usr/lib/vmdev/vmdev-apply --source-changed=sys-usb",
+        ] { #expect(text.split(separator: "\n").contains { $0 == line }, "\(line)") }
+        #expect(files["qemu@other.service.d/vmdev-source.conf"] == nil, "it is none that vmdev.conf names")
+    }
+
     @Test("Without a table there is nothing to do")
     func noTable() throws {
         let (files, said) = try generate(nil)

@@ -42,6 +42,11 @@ final class ScratchHost {
         try Child(program("vmdev-apply"), ["--root=\(root)"] + options + [vm])
     }
 
+    /// Calls vmdev-apply for no VM in particular.
+    func call(_ option: String) throws -> Child {
+        try Child(program("vmdev-apply"), ["--root=\(root)", option])
+    }
+
     /// Calls the companion program.
     func vmdevctl(_ arguments: String...) throws -> Child.Outcome {
         try run(program("vmdevctl"), ["--root=\(root)"] + arguments)

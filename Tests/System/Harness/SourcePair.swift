@@ -63,6 +63,8 @@ final class SourcePair {
     let disk = temporaryPath("disk")
     private let port: UInt16
     private let channel: Int
+    /// Where the host listens for what the source announces.
+    private let calls: UInt16
     private let guest: [String]
 
     init(on host: ScratchHost) throws {
@@ -77,6 +79,7 @@ final class SourcePair {
         ]
         channel = SourceAddress.channel(for: try Port("sdb", of: .block), of: .block)
         port = try SourcePair.freePort(with: channel)
+        calls = try SourcePair.freePort(with: 1)
         for (path, size) in [(stick, 4 << 20), (disk, 16 << 20)] {
             let bytes = Data(
                 (0..<size / 8).flatMap { _ in withUnsafeBytes(of: UInt64.random(in: 0 ... .max), Array.init) })
@@ -92,18 +95,46 @@ final class SourcePair {
         let path = host.root + "/run/sys-usb.console"
         let vm = try VM(
             "sys-usb", on: host, room: .usb,
-            arguments: guest + serial(path) + [
+            arguments: guest.map { $0.contains("console=") ? $0 + " guest.host=\(calls)" : $0 } + serial(path) + [
                 "-netdev",
                 "user,id=n,hostfwd=tcp:127.0.0.1:\(port)-:4900,"
                     + "hostfwd=tcp:127.0.0.1:\(Int(port) + channel)-:\(4900 + channel)",
                 "-device", "virtio-net-pci,netdev=n",
-                "-drive", "if=none,id=stick,format=raw,file=\(stick)",
+                "-blockdev", "driver=raw,node-name=stick,file.driver=file,file.filename=\(stick)",
                 "-device", "usb-storage,id=plug,bus=xhci.0,drive=stick,serial=STICK01",
                 "-device", "virtio-scsi-pci", "-drive", "if=none,id=disk,format=raw,file=\(disk)",
                 "-device", "scsi-hd,drive=disk,serial=DISK01",
             ])
         try vm.monitor.execute("cont")
         return (vm, try Console(path))
+    }
+
+    /// Pulls the stick out of the source VM.
+    func pull(from source: VM) throws {
+        try source.monitor.execute("device_del", ["id": "plug"])
+        try source.monitor.wait(for: "DEVICE_DELETED")
+    }
+
+    /// Plugs it in again.
+    func plug(into source: VM) throws {
+        try source.monitor.execute(
+            "device_add",
+            ["driver": "usb-storage", "id": "plug", "bus": "xhci.0", "drive": "stick", "serial": "STICK01"])
+    }
+
+    /// Listens for the next call of the source, as vmdev-announced.socket does; what comes of it is said when it ends.
+    func listen() throws -> Child {
+        let child = try Child(
+            "systemd-socket-activate",
+            ["-l", "127.0.0.1:\(calls)", program("vmdev-apply"), "--root=\(host.root)", "--announced"])
+        let place = "0100007F:" + String(calls, radix: 16, uppercase: true)
+        let deadline = Deadline(after: .seconds(60))
+        while !(String(decoding: try contents(of: "/proc/net/tcp"), as: UTF8.self).contains(
+            "\(place) 00000000:0000 0A"))
+        {
+            if deadline.hasPassed { throw Failure("nobody listens at port \(calls)") }
+        }
+        return child
     }
 
     /// Starts the target VM, paused before its first instruction.
