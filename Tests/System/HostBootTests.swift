@@ -48,6 +48,7 @@ private struct HostBoot {
             [
                 "--bind=\(folder)/vmdev:/etc/vmdev", "--bind-ro=\(packageFolder)/Tests/System/Container/many:/many",
                 "--bind-ro=\(folder)/many.service:/etc/systemd/system/many.service",
+                "--bind-ro=\(packageFolder)/units/sandbox.conf:/etc/systemd/system/qemu@.service.d/sandbox.conf",
                 "--bind-ro=\(folder)/patience.conf:/etc/systemd/system/qemu@.service.d/patience.conf",
             ] + disks.map { "--bind=\($0.path)" }, within: .seconds(1800))
     }
