@@ -31,7 +31,6 @@ final class Bench {
         try generation()
         try memory()
         try manyVMs()
-        try libvirt()
         return result
     }
 
