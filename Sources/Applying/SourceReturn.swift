@@ -114,9 +114,9 @@ struct SourceReturn {
             let dead = try vm.deadEnds()
             let resolution = applier.resolve(wish.assignments)
             let lost = records.filter { record in
-                dead.contains(record.id) || isLost(record, in: resolution)
+                dead.contains(record.id) || isLost(record)
             }
-            for record in lost where dead.contains(record.id) { try attaching.detach(record) }
+            for record in lost where record.device.deviceClass == .usb { try attaching.detach(record) }
 
             let (there, wrong) = attaching.alreadyThere(resolution.items, in: wish.vm)
             let missing = resolution.items.filter { item in
@@ -142,15 +142,17 @@ struct SourceReturn {
         }
     }
 
-    /// A disk whose export has ended: its source does not run, does not list it, or lists it as nobody's. QEMU tells of no
-    /// disk whether its connection stands.
-    private func isLost(_ record: LockRecord, in resolution: Resolution) -> Bool {
-        guard record.device.deviceClass == .block else { return false }
-        let reasons = Set(resolution.problems.map(\.reason))
-        if reasons.contains(.sourceNotRunning) { return true }
-        guard reasons.isDisjoint(with: [.sourceSilent, .sourceUnreadable, .notUnderstood]) else { return false }
-        let item = resolution.items.first { $0.device.canonical.key == record.canonical.key }
-        return item?.device.uses.contains(.exported(record.vm)) != true
+    /// Whether its export has ended: its source does not run, does not list it, or lists it as nobody's. QEMU tells of no disk
+    /// whether its connection stands, and of a USB device a moment later than its source may. What is not known is not lost.
+    private func isLost(_ record: LockRecord) -> Bool {
+        guard let found = applier.sources.first(where: { $0.name == source }) else { return false }
+        do throws(SourceError) {
+            return try !found.devices(of: record.device.deviceClass).contains { device in
+                device.canonical.key == record.canonical.key && device.uses.contains(.exported(record.vm))
+            }
+        } catch {
+            return error.kind == .notRunning
+        }
     }
 
     /// What is not plugged in, and what another VM has, is nothing new.

@@ -75,7 +75,10 @@ public struct ExportSession {
         }
         let why = end == .host ? "its VM does not have it any more" : "it was plugged out, or broke"
         writeStandardError("vmdev-export: the export of \(wish.port) to VM \(wish.target) has ended: \(why)\n")
-        if end == .device { _ = announcement?.make() }
+        guard end == .device, let announcement else { return }
+        // Who looks because of the call finds the export ended.
+        _ = shutdown(input.raw, Int32(SHUT_RDWR))
+        _ = announcement.make()
     }
 
     private func serve(_ taken: Exports.Taken) throws -> End {
