@@ -100,4 +100,38 @@ struct SourcePairTests {
         #expect(try guest.run("await /dev/sda && cat /sys/bus/usb/devices/*-*/serial").contains("STICK01"))
         second.kill()
     }
+
+    @Test("A stick that is pulled and plugged in again while both VMs run comes back without a hand, once")
+    func replugged() throws {
+        let (source, _) = try pair.startSource()
+        try host.assign("work usb sys-usb:2-1:46f4:0001:STICK01:u080650 required -")
+        let work = try pair.startTarget()
+        let outcome = try host.apply("work", "--boot")
+        try #require(outcome.status == 0, "\(outcome)")
+        let guest = try pair.console()
+        try guest.run("await /dev/sda")
+
+        let first = try pair.listen()
+        try pair.pull(from: source)
+        let lost = try first.finish(within: .seconds(120))
+        #expect(lost.status == 0, "\(lost)")
+        #expect(lost.errors.contains("was lost: VM sys-usb does not give it any more"), "\(lost)")
+        #expect(try work.monitor.status() == "running")
+        #expect(try work.monitor.attachments() == ["vmdev-usb"])
+
+        let second = try pair.listen()
+        try pair.plug(into: source)
+        let back = try second.finish(within: .seconds(120))
+        #expect(back.status == 0, "\(back)")
+        #expect(back.errors.contains("46f4:0001:STICK01:u080650 is attached"), "\(back)")
+        #expect(try work.monitor.attachments().count == 2)
+        try guest.run("await /dev/sda || await /dev/sdb")
+        #expect(try guest.run("cat /sys/bus/usb/devices/*-*/serial | grep -c STICK01") == "1")
+
+        // Called again there is nothing to do, and nothing to say.
+        let third = try host.call("--source-changed=sys-usb").finish()
+        #expect(third.status == 0 && third.errors.isEmpty, "\(third)")
+        #expect(try work.monitor.attachments().count == 2)
+        source.kill()
+    }
 }
