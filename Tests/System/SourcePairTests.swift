@@ -134,4 +134,17 @@ struct SourcePairTests {
         #expect(try work.monitor.attachments().count == 2)
         source.kill()
     }
+
+    @Test("A source VM that is still booting is waited for")
+    func late() throws {
+        try host.assign("work usb sys-usb:2-1:46f4:0001:STICK01:u080650 required timeout=10min")
+        let work = try pair.startTarget()
+        let start = try host.startApplying("work", "--boot")
+        let (source, _) = try pair.startSource()
+        let outcome = try start.finish(within: .seconds(240))
+        #expect(outcome.status == 0, "\(outcome)")
+        #expect(outcome.errors.contains("is waited for"))
+        #expect(try work.monitor.status() == "running")
+        source.kill()
+    }
 }
