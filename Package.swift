@@ -37,8 +37,7 @@ let package = Package(
         .target(
             name: "HostDevices", dependencies: ["CLinux", "Devices", "Platform", "Systemd"],
             swiftSettings: swift),
-        .target(name: "JSON", swiftSettings: swift),
-        .target(name: "ExportProtocol", dependencies: ["Devices", "JSON"], swiftSettings: swift),
+        .target(name: "ExportProtocol", dependencies: ["Devices"], swiftSettings: swift),
         .target(
             name: "SourceVMs", dependencies: ["CLinux", "Devices", "ExportProtocol", "HostDevices", "Platform"],
             swiftSettings: swift),
@@ -52,8 +51,7 @@ let package = Package(
         .executableTarget(
             name: "vmdev-export", dependencies: ["Applying", "Devices", "Exporting", "Platform", arguments],
             swiftSettings: swift),
-        .target(
-            name: "Hypervisors", dependencies: ["Devices", "JSON", "Platform", "Systemd"], swiftSettings: swift),
+        .target(name: "Hypervisors", dependencies: ["Devices", "Platform", "Systemd"], swiftSettings: swift),
         .target(
             name: "Applying",
             dependencies: [
@@ -73,7 +71,7 @@ let package = Package(
         .executableTarget(
             name: "vmdev-generator", dependencies: ["Platform", "Units"], swiftSettings: swift),
         .executableTarget(
-            name: "vmdev-apply", dependencies: ["Applying", "Devices", "Platform"],
+            name: "vmdev-apply", dependencies: ["Applying", "Devices", "Platform", arguments],
             swiftSettings: swift),
         .executableTarget(
             name: "vmdevctl", dependencies: ["Applying", "Control", "Devices", "Platform", arguments],
@@ -98,7 +96,6 @@ let package = Package(
             name: "SourceVMsTests",
             dependencies: ["Devices", "ExportProtocol", "HostDevices", "Platform", "SourceVMs"],
             swiftSettings: testing),
-        .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: testing),
         .testTarget(name: "DevicesTests", dependencies: ["Devices"], swiftSettings: testing),
         .testTarget(
             name: "SettingsTests",
@@ -117,7 +114,7 @@ let package = Package(
         .testTarget(
             name: "HypervisorsTests",
             dependencies: [
-                "Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "JSON", "Platform", "Systemd",
+                "Applying", "Assignments", "Devices", "HostDevices", "Hypervisors", "Platform", "Systemd",
                 "TestSupport",
             ],
             swiftSettings: testing),
@@ -159,9 +156,7 @@ if Context.environment["VMDEV_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
             name: "vmdev-fuzz",
-            dependencies: [
-                "Assignments", "Devices", "ExportProtocol", "HostDevices", "Hypervisors", "JSON", "Settings",
-            ],
+            dependencies: ["Assignments", "Devices", "ExportProtocol", "HostDevices", "Hypervisors", "Settings"],
             path: "Tests/Fuzz", exclude: ["Seeds", "fuzz"], swiftSettings: testing,
             linkerSettings: [.unsafeFlags(["-use-ld=lld"])]))
 }

@@ -1,4 +1,5 @@
 public import Devices
+internal import FoundationEssentials
 
 /// What a source VM answers: one line of JSON.
 ///

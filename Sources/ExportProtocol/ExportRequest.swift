@@ -1,5 +1,5 @@
 public import Devices
-internal import JSON
+internal import FoundationEssentials
 
 /// What a host asks of a source VM: one line of JSON.
 ///
@@ -118,20 +118,23 @@ func decoded<Line: Decodable>(
     _ type: Line.Type, from bytes: [UInt8], limit: Int
 ) throws(ExportSyntaxError) -> Line {
     guard bytes.count < limit else { throw ExportSyntaxError("the line has more than \(limit) bytes") }
-    guard let version = try? decodeJSON(Version.self, from: bytes) else {
+    let data = Data(bytes)
+    guard let version = try? JSONDecoder().decode(Version.self, from: data) else {
         throw ExportSyntaxError("'\(printable(bytes, limit: 60))' is no line of this protocol")
     }
     guard version.vmdev == ExportLimits.version else {
         throw ExportSyntaxError("it speaks version \(version.vmdev), and this side \(ExportLimits.version)")
     }
-    do { return try decodeJSON(type, from: bytes) } catch {
+    do { return try JSONDecoder().decode(type, from: data) } catch {
         throw ExportSyntaxError("'\(printable(bytes, limit: 60))' has not the members that it should have")
     }
 }
 
 /// One line of JSON with its end.
 func encoded(_ line: some Encodable) throws(ExportSyntaxError) -> [UInt8] {
-    do { return try encodeJSON(line) + [UInt8(ascii: "\n")] } catch {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    do { return try Array(encoder.encode(line)) + [UInt8(ascii: "\n")] } catch {
         throw ExportSyntaxError("this cannot be written as JSON (\(error))")
     }
 }

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Testing
 
 @testable import Hypervisors
@@ -124,7 +125,7 @@ import Testing
     }
 
     private func reply<Reply: Decodable>(line: [UInt8], as type: Reply.Type) throws -> Reply {
-        guard case .reply(_, let result) = try QMPMessage<Reply>(line: line) else {
+        guard case .reply(_, let result) = try QMPMessage<Reply>(line: line, by: JSONDecoder()) else {
             throw QMPError.transport("no reply")
         }
         return try result.get()
@@ -132,7 +133,7 @@ import Testing
 
     private func undecodable(_ line: [UInt8]) -> Bool {
         do {
-            _ = try QMPMessage<QMP.Nothing>(line: line)
+            _ = try QMPMessage<QMP.Nothing>(line: line, by: JSONDecoder())
             return false
         } catch {
             if case .undecodable = error { return true }

@@ -231,7 +231,9 @@ import Testing
     }
 
     private func line(_ command: QMPCommand<QMP.Nothing>) throws -> String {
-        String(decoding: try command.request.line(id: 5), as: UTF8.self)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = QMPConnection.requestForm
+        return String(decoding: try command.request.line(id: 5, by: encoder), as: UTF8.self)
     }
 
     private func peer(_ script: [ScriptedPeer.Step]) -> ScriptedPeer {

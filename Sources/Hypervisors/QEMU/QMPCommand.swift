@@ -1,4 +1,4 @@
-internal import JSON
+internal import FoundationEssentials
 internal import Platform
 
 /// One command of the QEMU Machine Protocol, and the type of its answer.
@@ -27,9 +27,9 @@ struct QMPRequest: Sendable {
     static func all<Reply>(_ commands: [QMPCommand<Reply>]) -> [QMPRequest] { commands.map { $0.request } }
 
     /// The line that is sent.
-    func line(id: Int64) throws(QMPError) -> [UInt8] {
+    func line(id: Int64, by encoder: JSONEncoder) throws(QMPError) -> [UInt8] {
         do {
-            return try encodeJSON(Line(id: id, request: self)) + [UInt8(ascii: "\n")]
+            return try Array(encoder.encode(Line(id: id, request: self))) + [UInt8(ascii: "\n")]
         } catch {
             throw .transport("the command '\(name)' cannot be written as JSON (\(error))")
         }

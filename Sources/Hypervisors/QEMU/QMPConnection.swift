@@ -1,4 +1,5 @@
 internal import Devices
+internal import FoundationEssentials
 internal import Platform
 
 /// A QMP conversation with one QEMU over its socket: commands by number, replies matched by it, events kept.
@@ -12,9 +13,13 @@ final class QMPConnection {
     static let lineLimit = 2 << 20
     /// How many events are kept for who asks later; the oldest go first.
     static let keptEvents = 256
+    /// How commands are written: equal ones as equal lines.
+    static let requestForm: JSONEncoder.OutputFormatting = [.sortedKeys, .withoutEscapingSlashes]
 
     private let socket: UnixSocket
     private let timeout: Duration
+    private let encoder = JSONEncoder()
+    private let decoder = JSONDecoder()
     private var buffer = LineBuffer()
     private var nextID: Int64 = 1
     private var events: [QMPEvent] = []
@@ -24,6 +29,7 @@ final class QMPConnection {
     init(greetedBy socket: UnixSocket, until deadline: Deadline, timeout: Duration) throws(QMPError) {
         self.socket = socket
         self.timeout = timeout
+        encoder.outputFormatting = QMPConnection.requestForm
         guard let message = try receive(QMP.Nothing.self, until: deadline) else {
             throw .transport("it accepts the connection but sends no greeting")
         }
@@ -153,7 +159,7 @@ final class QMPConnection {
     ) throws(QMPError) {
         var bytes: [UInt8] = []
         for (offset, request) in requests.enumerated() {
-            bytes += try request.line(id: firstID + Int64(offset))
+            bytes += try request.line(id: firstID + Int64(offset), by: encoder)
         }
         let done: Bool
         do {
@@ -190,7 +196,7 @@ final class QMPConnection {
         while true {
             if let line = buffer.next() {
                 if line.isEmpty { continue }
-                do { return try QMPMessage(line: line) } catch { throw broken(error) }
+                do { return try QMPMessage(line: line, by: decoder) } catch { throw broken(error) }
             }
             guard buffer.count <= QMPConnection.lineLimit else {
                 throw broken(.undecodable("more than 16 MiB without the end of a line", raw: buffer.start))

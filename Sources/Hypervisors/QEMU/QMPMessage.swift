@@ -1,5 +1,5 @@
 internal import Devices
-internal import JSON
+internal import FoundationEssentials
 
 /// Something that happened in the VM, told without being asked.
 struct QMPEvent: Sendable {
@@ -20,9 +20,9 @@ enum QMPMessage<Reply> {
 
 extension QMPMessage where Reply: Decodable {
     /// Reads one line; what is none of the three kinds is undecodable.
-    init(line: [UInt8]) throws(QMPError) {
+    init(line: [UInt8], by decoder: JSONDecoder) throws(QMPError) {
         do {
-            self = try decodeJSON(QMPMessage.self, from: line)
+            self = try decoder.decode(QMPMessage.self, from: Data(line))
         } catch DecodingError.dataCorrupted {
             throw .undecodable("a line that is not JSON", raw: line)
         } catch {
