@@ -30,9 +30,7 @@ struct ReadmeTests {
         "vmdevctl block attach --persistent work sys-usb:sdb": ("Tests/System/SourceVMTests.swift", "sys-usb"),
         "apt install qemu-utils usbredirect ./vmdevctl_*.deb":
             ("Tests/System/Container/package-story", "dpkg --install"),
-        "systemctl enable --now vmdev-announced.socket": (
-            "Tests/System/UnitFileTests.swift", "vmdev-announced.socket"
-        ),
+        "systemctl enable --now vmdev-announced.socket": ("Tests/System/UnitFileTests.swift", "vmdev-announced"),
         "vmdevctl usb attach --persistent work sys-usb:2-1":
             ("Tests/System/QubesToolTests.swift", "qvm-usb a -p work sys-usb:2-1"),
         "vmdevctl block assign vault dom0:sdb -o frontend-dev=xvdj":
