@@ -1,6 +1,6 @@
 public import Devices
 
-/// The drop-in for the unit of one VM: it applies the VM's assignments, after the VMs that expose its devices.
+/// The drop-ins for the unit of one VM: one applies the VM's assignments, one orders it after the VMs that expose its devices.
 public struct DropIn: Hashable, Sendable {
     /// The VM.
     public let vm: VMName
@@ -37,13 +37,27 @@ public struct DropIn: Hashable, Sendable {
         ]
     }
 
-    /// What is in the drop-in of the oneshot by itself, for a VM that no unit starts; nil when it comes after nothing. Its
-    /// sources may be no units either, so that it requires none.
+    /// The name of the file that says what the unit comes after and how long its start may take. It is one of its own: where
+    /// the drop-in for all VMs of a template was put into /etc, that is taken in place of ours of the same name.
+    public static let needsFileName = "vmdev-needs.conf"
+
+    /// What is in that file; nil when the unit needs nothing of the kind.
+    ///
+    /// Not `Requires=`: with that, systemd would stop or restart this VM with each that exposes a device to it. Without its
+    /// devices it does not start all the same, and says why.
+    public var needsText: String? {
+        let start = startTimeout.map { ["", "[Service]", "TimeoutStartSec=\($0)"] } ?? []
+        guard !after.isEmpty || !start.isEmpty else { return nil }
+        return (head + order + start + [""]).joined(separator: "\n")
+    }
+
+    /// The same for the oneshot by itself, for a VM that no unit starts; nil when it comes after nothing.
     public var oneshotText: String? {
         guard !after.isEmpty, !isStartedWhole else { return nil }
-        let lines = head + after.map { "Wants=\($0)" } + after.map { "After=\($0)" } + [""]
-        return lines.joined(separator: "\n")
+        return (head + order + [""]).joined(separator: "\n")
     }
+
+    private var order: [String] { after.map { "Wants=\($0)" } + after.map { "After=\($0)" } }
 
     /// What is in the drop-in for the unit of a VM that exposes devices: when it is up, VMs that run get what they have
     /// assigned of it; when it has ended, the journal says what they have lost.
@@ -61,30 +75,23 @@ public struct DropIn: Hashable, Sendable {
 
     /// What is in the file.
     public var text: String {
-        var lines = head
-        // Not `Requires=`: with that, systemd would stop or restart this VM with each that exposes a device to it. Without
-        // its devices it does not start all the same, and says why.
-        lines += after.map { "Wants=\($0)" } + after.map { "After=\($0)" }
-        if isStartedWhole {
-            // Such a unit is a oneshot, whose start takes as long as it takes.
-            lines += [
-                "", "[Service]", "ExecStartPre=+/usr/lib/vmdev/vmdev-apply --prepare \(vm)",
-                "ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot \(vm)", "NotifyAccess=exec", "",
+        let calls =
+            isStartedWhole
+            ? [
+                "ExecStartPre=+/usr/lib/vmdev/vmdev-apply --prepare \(vm)",
+                "ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot \(vm)",
             ]
-            return lines.joined(separator: "\n")
-        }
-        lines += [
-            "", "[Service]", "ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot \(vm)",
-            "ExecStopPost=+/usr/lib/vmdev/vmdev-apply --release \(vm)", "NotifyAccess=exec",
-        ]
-        if let start = startTimeout { lines.append("TimeoutStartSec=\(start)") }
-        lines.append("")
-        return lines.joined(separator: "\n")
+            : [
+                "ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot \(vm)",
+                "ExecStopPost=+/usr/lib/vmdev/vmdev-apply --release \(vm)",
+            ]
+        return (head + ["", "[Service]"] + calls + ["NotifyAccess=exec", ""]).joined(separator: "\n")
     }
 
     /// The wait and what systemd gives a start by itself, where that leaves too little beside the wait.
     private var startTimeout: String? {
-        guard let wait, wait > .seconds(60) else { return nil }
+        // A unit that starts a VM as a whole is a oneshot, whose start takes as long as it takes.
+        guard let wait, wait > .seconds(60), !isStartedWhole else { return nil }
         return wait >= TimeSpan.infinity.duration ? "infinity" : "\(wait.components.seconds + 90)s"
     }
 }

@@ -67,8 +67,11 @@ public struct Generator: Sendable {
                 sourcePath: table.path, isStartedWhole: isQubes)
             do {
                 try write(dropIn.text, as: dropIn.fileName, into: "\(folder)/\(unit).d")
+                if let text = dropIn.needsText {
+                    try write(text, as: DropIn.needsFileName, into: "\(folder)/\(unit).d")
+                }
                 if let text = dropIn.oneshotText {
-                    try write(text, as: dropIn.fileName, into: "\(folder)/vmdev@\(target).service.d")
+                    try write(text, as: DropIn.needsFileName, into: "\(folder)/vmdev@\(target).service.d")
                 }
             } catch {
                 complain("\(unit) is not hooked: \(error)")

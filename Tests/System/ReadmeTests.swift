@@ -40,7 +40,10 @@ struct ReadmeTests {
         "journalctl -u qubes-vm@work": ("Tests/System/Container/story", "journalctl -x -u"),
         "systemctl enable --now vmdev-export.socket": ("Tests/System/SourceVMTests.swift", "vmdev-export"),
         "install -D -m 644 /usr/share/doc/vmdevctl/examples/vmdev.conf /etc/systemd/system/qemu@.service.d/vmdev.conf":
-            ("Tests/System/Container/story", "cp /units/vmdev.conf /etc/systemd/system/qemu@.service.d/"),
+            (
+                "Tests/System/Container/story",
+                "cp /units/vmdev.conf /units/sandbox.conf /etc/systemd/system/qemu@.service.d/"
+            ),
         "systemctl daemon-reload": ("Tests/System/Container/story", "systemctl daemon-reload"),
         "systemctl status qemu@work": ("Tests/System/Container/story", "systemctl status --no-pager"),
         #"printf '[Host]\nHypervisor=libvirt\n' >/etc/vmdev/vmdev.conf"#:

@@ -29,19 +29,24 @@ struct GeneratorTests {
     func hooked() throws {
         let (files, said) = try generate("work block dom0:sda required\nwork usb sys-usb:2-1 required\n")
         #expect(said.isEmpty)
-        #expect(files.keys.sorted() == ["qemu@work.service.d/vmdev.conf", "vmdev@work.service.d/vmdev.conf"])
         #expect(
-            files["vmdev@work.service.d/vmdev.conf"]?.split(separator: "\n").dropFirst() == [
-                "[Unit]", "SourcePath=/etc/vmdev/assignments", "Wants=qemu@sys-usb.service",
-                "After=qemu@sys-usb.service",
-            ], "where no unit starts VMs the source may be no unit either")
+            files.keys.sorted() == [
+                "qemu@work.service.d/vmdev-needs.conf", "qemu@work.service.d/vmdev.conf",
+                "vmdev@work.service.d/vmdev-needs.conf",
+            ])
+        // A name of its own: a vmdev.conf in /etc, for all VMs of a template, is taken in place of ours.
+        for unit in ["qemu@work", "vmdev@work"] {
+            #expect(
+                files["\(unit).service.d/vmdev-needs.conf"]?.split(separator: "\n").dropFirst() == [
+                    "[Unit]", "SourcePath=/etc/vmdev/assignments", "Wants=qemu@sys-usb.service",
+                    "After=qemu@sys-usb.service",
+                ])
+        }
         #expect(
             files["qemu@work.service.d/vmdev.conf"] == """
                 # Made by vmdev-generator: change the assignments instead, and run 'systemctl daemon-reload'.
                 [Unit]
                 SourcePath=/etc/vmdev/assignments
-                Wants=qemu@sys-usb.service
-                After=qemu@sys-usb.service
 
                 [Service]
                 ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot work
@@ -55,7 +60,8 @@ struct GeneratorTests {
     func unitName(pattern: String) throws {
         let (files, _) = try generate("work usb sys:2-1 auto-attach\n", settings: "[Host]\nVMUnit=\(pattern)\n")
         let unit = { (vm: String) in pattern.replacing("%i", with: vm) }
-        let text = try #require(files["\(unit("work")).d/vmdev.conf"])
+        #expect(files["\(unit("work")).d/vmdev.conf"] != nil)
+        let text = try #require(files["\(unit("work")).d/vmdev-needs.conf"])
         #expect(text.contains("Wants=\(unit("sys"))\nAfter=\(unit("sys"))\n"))
         #expect(!text.contains("Requires="))
     }
@@ -83,11 +89,20 @@ struct GeneratorTests {
         Generator(root: Root(root)).run(into: root + "/out") { said.append($0) }
         #expect(said.isEmpty)
         let files = (FileManager.default.subpaths(atPath: root + "/out") ?? []).filter { !$0.hasSuffix(".d") }
-        #expect(files.sorted() == ["qubes-vm@work.service.d/50-vmdev.conf", "vmdev", "vmdev/known"])
-        let text = try String(contentsOfFile: root + "/out/qubes-vm@work.service.d/50-vmdev.conf", encoding: .utf8)
         #expect(
-            text.split(separator: "\n").dropFirst(3) == [
-                "Wants=qubes-vm@sys-usb.service", "After=qubes-vm@sys-usb.service", "[Service]",
+            files.sorted() == [
+                "qubes-vm@work.service.d/50-vmdev.conf", "qubes-vm@work.service.d/vmdev-needs.conf", "vmdev",
+                "vmdev/known",
+            ])
+        func lines(_ name: String) throws -> ArraySlice<Substring> {
+            try String(contentsOfFile: root + "/out/qubes-vm@work.service.d/" + name, encoding: .utf8)
+                .split(separator: "\n").dropFirst(3)
+        }
+        #expect(
+            try lines("vmdev-needs.conf") == ["Wants=qubes-vm@sys-usb.service", "After=qubes-vm@sys-usb.service"])
+        #expect(
+            try lines("50-vmdev.conf") == [
+                "[Service]",
                 "ExecStartPre=+/usr/lib/vmdev/vmdev-apply --prepare work",
                 "ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot work", "NotifyAccess=exec",
             ])
@@ -103,7 +118,7 @@ struct GeneratorTests {
         ] as [(String, String, String?)])
     func startTimeout(options: String, settings: String, expected: String?) throws {
         let table = "work block dom0:sda required \(options)\nwork block dom0:sdb required timeout=1s\n"
-        let text = try #require(try generate(table, settings: settings).files["qemu@work.service.d/vmdev.conf"])
+        let text = try generate(table, settings: settings).files["qemu@work.service.d/vmdev-needs.conf"] ?? ""
         let line = text.split(separator: "\n").first { $0.hasPrefix("TimeoutStartSec=") }
         #expect(line.map(String.init) == expected.map { "TimeoutStartSec=" + $0 })
     }
@@ -163,7 +178,7 @@ struct GeneratorTests {
     @Test("A circle of needs is told once")
     func circle() throws {
         let (files, said) = try generate("a usb b:2-1 required\nb usb a:2-1 required\n")
-        #expect(files.keys.filter { $0.hasPrefix("qemu@") }.count == 2)
+        #expect(files.keys.filter { $0.hasPrefix("qemu@") && $0.hasSuffix("/vmdev.conf") }.count == 2)
         #expect(said == ["these VMs need each other's devices and cannot be ordered: a needs b needs a"])
     }
 }

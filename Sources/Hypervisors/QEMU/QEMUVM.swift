@@ -68,11 +68,14 @@ public final class QEMUVM: RunningVM, LockKeeper {
     public func end() throws(HypervisorError) { try end(within: timeout) }
 
     func end(within limit: Duration) throws(HypervisorError) {
-        let deadline = Deadline(after: limit)
+        var patience = limit
         do {
-            // It may be gone before its reply is: only its end counts.
             _ = try connection.results(of: .quit, within: limit)
-        } catch {}
+        } catch {
+            // It may be gone before its reply is: only its end counts. But it may never have been told, too.
+            patience = min(limit, QEMUVM.patienceUntold)
+        }
+        let deadline = Deadline(after: patience)
         let closed = connection.waitForEnd(until: deadline)
         guard let process else {
             if closed { return }
@@ -89,6 +92,9 @@ public final class QEMUVM: RunningVM, LockKeeper {
         }
         throw stillThere(nil)
     }
+
+    /// How long a QEMU of which it is not known whether it was told to end may take until it is killed.
+    private static let patienceUntold = Duration.seconds(5)
 
     private func stillThere(_ error: SystemCallError?) -> HypervisorError {
         HypervisorError(
