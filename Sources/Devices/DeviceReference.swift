@@ -27,7 +27,9 @@ public struct DeviceReference: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads `source:port[:identity]`; colons inside a PCI port (`dom0:0000:00:1f.2`) are understood.
     public init(parsing text: some StringProtocol, of deviceClass: DeviceClass) throws(SyntaxError) {
-        // By bytes: a table has thousands of these, and where a character ends is costly to find out.
+        // By bytes: a table has thousands of these, and where a character ends is costly to find out; and of a type that is
+        // known.
+        let text = String(text)
         guard let colon = text.utf8.firstIndex(of: DeviceReference.colon) else {
             throw SyntaxError(
                 "device", text,
@@ -35,7 +37,7 @@ public struct DeviceReference: Hashable, Sendable, CustomStringConvertible {
                     "SOURCE:PORT or SOURCE:PORT:IDENTITY, such as dom0:\(DeviceReference.example(of: deviceClass))")
         }
         let source = try VMName(text[..<colon])
-        let rest = Substring(text[text.index(after: colon)...])
+        let rest = text[text.index(after: colon)...]
         let (portText, identityText) = DeviceReference.split(rest, of: deviceClass)
         let identity = try identityText.flatMap { text throws(SyntaxError) in
             text == "*" ? nil : try DeviceIdentity(text)
