@@ -54,9 +54,7 @@ extension Applier {
             return forecast.status
         }
         do { if hypervisor.startManner == .whole { try mark.set() } } catch {
-            throw Problem(
-                error.isPermission ? .permission : .configuration, nil, "VM \(target): \(error)",
-                remedy: error.isPermission ? "Run as root." : "See that /run/vmdev can be written.")
+            throw .unwritable(target, error)
         }
         reporter.progress("VM \(target) can be started with \(devices(forecast.items.count))")
         return .success
@@ -91,12 +89,7 @@ extension Applier {
     }
 
     private func preview(_ target: VMName, _ items: [Resolution.Item]) throws(Problem) -> StartPreview {
-        let requests = items.map { item in
-            AttachRequest(
-                device: item.device, options: item.assignment.options, readOnly: item.readOnly,
-                backing: .alreadyThere)
-        }
-        do { return try hypervisor.preview(of: target, with: requests) } catch { throw Problem(error) }
+        do { return try hypervisor.preview(of: target, with: items.map(\.request)) } catch { throw Problem(error) }
     }
 
     /// The devices that are there, of which somebody was to ask the user, and nobody is there to ask.

@@ -15,9 +15,7 @@ extension Applier {
             try makeFolders(folder, permissions: 0o700)
             turn = try LockFile.take("\(folder)/\(vm)", until: Deadline(after: Applier.patience))
         } catch {
-            throw Problem(
-                error.isPermission ? .permission : .configuration, nil, "VM \(vm): \(error)",
-                remedy: error.isPermission ? "Run as root." : "See that /run/vmdev can be written.")
+            throw .unwritable(vm, error)
         }
         guard let turn else {
             throw Problem(

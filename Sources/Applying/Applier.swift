@@ -191,9 +191,7 @@ public struct Applier: Sendable {
             try makeFolders(folder, permissions: 0o700)
             if let lock = try LockFile.take("\(folder)/\(target)", until: Deadline(after: timeout)) { return lock }
         } catch {
-            throw Problem(
-                error.isPermission ? .permission : .configuration, nil, "VM \(target): \(error)",
-                remedy: error.isPermission ? "Run as root." : "See that /run/vmdev can be written.")
+            throw .unwritable(target, error)
         }
         throw Problem(
             .busy, nil, "VM \(target): another vmdev-apply or vmdevctl works on this VM and does not end",

@@ -83,12 +83,7 @@ struct Attaching {
         do {
             let present = try vm.attachments()
             let there = items.filter { present.contains($0.record.id) }
-            let failures = try vm.verify(
-                there.map { item in
-                    AttachRequest(
-                        device: item.device, options: item.assignment.options, readOnly: item.readOnly,
-                        backing: .alreadyThere)
-                })
+            let failures = try vm.verify(there.map(\.request))
             let pairs = zip(there, failures)
             return (
                 pairs.filter { $0.1 == nil }.map(\.0),
@@ -129,6 +124,20 @@ struct Attaching {
         }
         let placed = zip(prepared, places).filter { $0.1 == nil }.map(\.0)
         return (placed, problems)
+    }
+
+    /// What a VM that is up has of what it was to have, and what was attached now.
+    typealias Completion = (there: [Resolution.Item], attached: [Attached], problems: [Problem])
+
+    /// Attaches what a VM that is up lacks; what fails is told, and nothing else is kept back for it.
+    func attachMissing(_ items: [Resolution.Item], in target: VMName) throws(HypervisorError) -> Completion {
+        let (there, wrong) = alreadyThere(items, in: target)
+        let missing = items.filter { item in
+            !there.contains(item) && !wrong.contains { $0.assignment == item.assignment }
+        }
+        let (prepared, refused) = try prepare(missing, stopAtFailure: false)
+        let (attached, failed) = attach(prepared, stopAtFailure: false)
+        return (there, attached, wrong + refused + failed)
     }
 
     /// Attaches in order, then verifies all in one go. With `stopAtFailure` the first required device that fails ends

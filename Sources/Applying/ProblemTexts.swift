@@ -98,6 +98,13 @@ extension Problem {
         )
     }
 
+    /// What we keep for a VM below /run/vmdev cannot be written.
+    static func unwritable(_ vm: VMName, _ error: SystemCallError) -> Problem {
+        Problem(
+            error.isPermission ? .permission : .configuration, nil, "VM \(vm): \(error)",
+            remedy: error.isPermission ? "Run as root." : "See that /run/vmdev can be written.")
+    }
+
     static func held(_ assignment: Assignment, by vms: [VMName]) -> Problem {
         let names = vms.map { "VM \($0)" }.joined(separator: " and ")
         return Problem(

@@ -11,14 +11,6 @@ struct Replug {
     let applier: Applier
     let plug: Plug
 
-    /// A VM that runs, and its assignments that mean the device.
-    private struct Wish {
-        let vm: VMName
-        let assignments: [Assignment]
-        let isRequired: Bool
-        let line: Int
-    }
-
     /// How it went with one VM.
     private enum Attempt {
         /// It has the device, or gets it in its own start.
@@ -34,7 +26,7 @@ struct Replug {
     /// Answers how the program ends; a device that has gone again, or that nobody wants, is no failure.
     func run() -> Sysexit {
         do throws(Problem) {
-            let running = try runningVMs()
+            let running = try applier.runningVMs()
             guard !running.isEmpty else { return .success }
             let all = try listed()
             let devices = all.filter(plug.isPlug)
@@ -50,10 +42,6 @@ struct Replug {
         }
     }
 
-    private func runningVMs() throws(Problem) -> Set<VMName> {
-        do { return Set(try applier.hypervisor.runningVMs()) } catch { throw Problem(error) }
-    }
-
     // MARK: Who wants it
 
     /// All devices of its class; it is there once for each of its ports, or not at all when it has gone again.
@@ -65,13 +53,10 @@ struct Replug {
         }
     }
 
-    /// Required ones first, then in the order of the table.
     private func wishes(
         of running: Set<VMName>, for devices: [Device], among all: [Device]
     ) throws(Problem) -> [Wish] {
-        let rows: [TableRow]
-        do { rows = try applier.store.allAssignments().rows } catch { throw Problem(error) }
-        let meant = rows.filter { row in
+        let meant = try applier.allRows().filter { row in
             let assignment = row.assignment
             guard running.contains(assignment.target), assignment.device.deviceClass == plug.deviceClass else {
                 return false
@@ -82,12 +67,7 @@ struct Replug {
             case .absent, .moved, .replaced: return false
             }
         }
-        return Dictionary(grouping: meant, by: \.assignment.target).map { vm, rows in
-            Wish(
-                vm: vm, assignments: rows.map(\.assignment),
-                isRequired: rows.contains { $0.assignment.mode == .required },
-                line: rows.map(\.line).min() ?? 0)
-        }.sorted { a, b in a.isRequired == b.isRequired ? a.line < b.line : a.isRequired }
+        return Wish.all(meant)
     }
 
     // MARK: What is left of an earlier plug
@@ -180,19 +160,12 @@ struct Replug {
         guard try listed().contains(where: plug.isPlug) else { return .gone }
         let resolution = applier.resolve(wish.assignments)
         let attaching = attaching(vm)
-        let (there, wrong) = attaching.alreadyThere(resolution.items, in: wish.vm)
-        var problems = resolution.problems + wrong
-        let missing = resolution.items.filter { item in
-            !there.contains(item) && !wrong.contains { $0.assignment == item.assignment }
-        }
-        do {
-            let (prepared, refused) = try attaching.prepare(missing, stopAtFailure: false)
-            let (attached, failed) = attaching.attach(prepared, stopAtFailure: false)
-            problems += refused + failed
-            for entry in attached { tell(entry, isAgain: wasFreed) }
-        } catch {
+        let (_, attached, failed): Attaching.Completion
+        do { (_, attached, failed) = try attaching.attachMissing(resolution.items, in: wish.vm) } catch {
             throw Problem(error)
         }
+        for entry in attached { tell(entry, isAgain: wasFreed) }
+        let problems = resolution.problems + failed
         return problems.isEmpty ? .served : .failed(problems)
     }
 

@@ -18,6 +18,12 @@ public struct Resolution: Sendable {
         /// Whether the guest gets it for reading only.
         public var readOnly: Bool { assignment.options.readOnly ?? device.isReadOnly ?? false }
 
+        /// What is asked of a VM that has it, or is to have it, without anything that was opened for it.
+        var request: AttachRequest {
+            AttachRequest(
+                device: device, options: assignment.options, readOnly: readOnly, backing: .alreadyThere)
+        }
+
         /// What the lock file says of it.
         public var record: LockRecord {
             LockRecord(

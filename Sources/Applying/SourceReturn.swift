@@ -15,14 +15,6 @@ struct SourceReturn {
     /// How long a source VM that has just been started may take until it answers.
     private static let patience = Duration.seconds(300)
 
-    /// A VM that runs, and what it has assigned of this source.
-    private struct Wish {
-        let vm: VMName
-        let assignments: [Assignment]
-        let isRequired: Bool
-        let line: Int
-    }
-
     /// Answers how the program ends. With `waiting` the source may be on its way still.
     func run(waiting: Bool) -> Sysexit {
         do throws(Problem) {
@@ -31,11 +23,15 @@ struct SourceReturn {
                     .sourceUnknown, nil, "VM \(source) is none that exposes devices here",
                     remedy: "Add [Source \(source)] with its Address= to vmdev.conf.")
             }
-            guard try !wishes().isEmpty else { return .success }
-            if waiting { try waitUntilItAnswers(found) }
+            var wishes = try wishes()
+            guard !wishes.isEmpty else { return .success }
+            if waiting {
+                try waitUntilItAnswers(found)
+                // It may have taken a while.
+                wishes = try self.wishes()
+            }
             var statuses: [Sysexit] = []
-            // It may have taken a while until it answered.
-            for wish in try wishes() { statuses += serve(wish).map(\.reason.status) }
+            for wish in wishes { statuses += serve(wish).map(\.reason.status) }
             return Sysexit.first(of: statuses)
         } catch {
             applier.report(error, source)
@@ -43,22 +39,14 @@ struct SourceReturn {
         }
     }
 
-    /// Required ones first, then in the order of the table.
+    /// What VMs that run have assigned of this source.
     private func wishes() throws(Problem) -> [Wish] {
-        let running: Set<VMName>
-        do { running = Set(try applier.hypervisor.runningVMs()) } catch { throw Problem(error) }
+        let running = try applier.runningVMs()
         guard !running.isEmpty else { return [] }
-        let rows: [TableRow]
-        do { rows = try applier.store.allAssignments().rows } catch { throw Problem(error) }
-        let meant = rows.filter { row in
-            row.assignment.device.source == source && running.contains(row.assignment.target)
-        }
-        return Dictionary(grouping: meant, by: \.assignment.target).map { vm, rows in
-            Wish(
-                vm: vm, assignments: rows.map(\.assignment),
-                isRequired: rows.contains { $0.assignment.mode == .required },
-                line: rows.map(\.line).min() ?? 0)
-        }.sorted { a, b in a.isRequired == b.isRequired ? a.line < b.line : a.isRequired }
+        return Wish.all(
+            try applier.allRows().filter { row in
+                row.assignment.device.source == source && running.contains(row.assignment.target)
+            })
     }
 
     private func waitUntilItAnswers(_ found: any DeviceSource) throws(Problem) {
@@ -118,12 +106,7 @@ struct SourceReturn {
             }
             for record in lost where record.device.deviceClass == .usb { try attaching.detach(record) }
 
-            let (there, wrong) = attaching.alreadyThere(resolution.items, in: wish.vm)
-            let missing = resolution.items.filter { item in
-                !there.contains(item) && !wrong.contains { $0.assignment == item.assignment }
-            }
-            let (prepared, refused) = try attaching.prepare(missing, stopAtFailure: false)
-            let (attached, failed) = attaching.attach(prepared, stopAtFailure: false)
+            let (there, attached, failed) = try attaching.attachMissing(resolution.items, in: wish.vm)
             let renewed = there.filter { item in lost.contains { $0.canonical.key == item.device.canonical.key } }
             let back = (renewed + attached.map(\.item)).map(\.device)
             for record in lost where !back.contains(where: record.isPerhaps) { tellLost(record, wish) }
@@ -132,7 +115,7 @@ struct SourceReturn {
                 let isAgain = lost.contains { $0.isPerhaps(entry.item.device) }
                 tell(entry.item, isAgain: isAgain, took: entry.duration)
             }
-            return (resolution.problems + wrong + refused + failed).filter(isWorthTelling)
+            return (resolution.problems + failed).filter(isWorthTelling)
         } catch let error as HypervisorError {
             throw Problem(error)
         } catch let problem as Problem {

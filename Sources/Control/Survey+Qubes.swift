@@ -69,15 +69,13 @@ extension QubesAdmin {
 extension LockRecord {
     /// What a VM has by qubesd's account; nil for what is only stored, and for what is in no port.
     init?(_ link: QubesLink) {
-        guard let port = link.port, let device = link.reference else { return nil }
+        guard let port = link.port, let device = link.reference, let id = link.attachmentID else { return nil }
         let canonical = CanonicalDevice(key: QubesDevice.key(link.source, link.deviceClass, port))
         let pairs = link.options.map { (key: $0.key, value: $0.value) }.filter {
             (try? DeviceOptions([$0], of: link.deviceClass)) != nil
         }
         self.init(
-            vm: link.target, device: device,
-            id: AttachmentID(
-                of: Device(link.deviceClass, source: link.source, port: port, title: "", canonical: canonical)),
+            vm: link.target, device: device, id: id,
             options: (try? DeviceOptions(pairs, of: link.deviceClass)) ?? .none, canonical: canonical, sequence: nil
         )
     }

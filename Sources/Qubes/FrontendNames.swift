@@ -1,4 +1,5 @@
 public import Devices
+internal import Hypervisors
 
 /// Under which name each disk of a VM arrives in its guest.
 ///
@@ -25,18 +26,13 @@ public struct FrontendNames: Sendable {
         let disks = assignments.filter { $0.device.deviceClass == .block && $0.mode != .askToAttach }
         let named = Set(disks.compactMap { $0.options["frontend-dev"] } + ["xvdi"])
         let free = "jklmnopqrstuvwxyz".map { "xvd\($0)" }.first { !named.contains($0) } ?? "xvdaa"
-        var taken: [String: Assignment] = [:]
-        var clashes: [Clash] = []
         // One that is attached later is given the first name that is free.
-        for disk in disks where disk.mode == .required || disk.options["frontend-dev"] != nil {
-            let name = disk.options["frontend-dev"] ?? "xvdi"
-            if let other = taken[name] {
-                clashes.append(Clash(assignment: disk, other: other, name: name, free: free))
-            } else {
-                taken[name] = disk
-            }
+        let fixed = disks.filter { $0.mode == .required || $0.options["frontend-dev"] != nil }
+        clashes = zip(fixed, FrontendName.earlier(fixed.map(\.options))).compactMap { disk, earlier in
+            guard let earlier, fixed.indices.contains(earlier) else { return nil }
+            return Clash(
+                assignment: disk, other: fixed[earlier], name: FrontendName.of(disk.options), free: free)
         }
-        self.clashes = clashes
     }
 }
 

@@ -29,7 +29,7 @@ public struct DropIn: Hashable, Sendable {
     }
 
     /// What stands above all else.
-    private var head: [String] {
+    private static func head(_ sourcePath: String) -> [String] {
         [
             "# Made by vmdev-generator: change the assignments instead, and run 'systemctl daemon-reload'.",
             "[Unit]",
@@ -48,13 +48,13 @@ public struct DropIn: Hashable, Sendable {
     public var needsText: String? {
         let start = startTimeout.map { ["", "[Service]", "TimeoutStartSec=\($0)"] } ?? []
         guard !after.isEmpty || !start.isEmpty else { return nil }
-        return (head + order + start + [""]).joined(separator: "\n")
+        return (DropIn.head(sourcePath) + order + start + [""]).joined(separator: "\n")
     }
 
     /// The same for the oneshot by itself, for a VM that no unit starts; nil when it comes after nothing.
     public var oneshotText: String? {
         guard !after.isEmpty, !isStartedWhole else { return nil }
-        return (head + order + [""]).joined(separator: "\n")
+        return (DropIn.head(sourcePath) + order + [""]).joined(separator: "\n")
     }
 
     private var order: [String] { after.map { "Wants=\($0)" } + after.map { "After=\($0)" } }
@@ -63,11 +63,11 @@ public struct DropIn: Hashable, Sendable {
     /// assigned of it; when it has ended, the journal says what they have lost.
     public static func sourceText(of source: VMName, sourcePath: String) -> String {
         let unit = "vmdev-source@\(source).service"
-        return [
-            "# Made by vmdev-generator: change the assignments instead, and run 'systemctl daemon-reload'.",
-            "[Unit]", "SourcePath=\(sourcePath)", "Wants=\(unit)", "Before=\(unit)", "", "[Service]",
-            "ExecStopPost=-+/usr/lib/vmdev/vmdev-apply --source-changed=\(source)", "",
-        ].joined(separator: "\n")
+        return
+            (head(sourcePath) + [
+                "Wants=\(unit)", "Before=\(unit)", "", "[Service]",
+                "ExecStopPost=-+/usr/lib/vmdev/vmdev-apply --source-changed=\(source)", "",
+            ]).joined(separator: "\n")
     }
 
     /// The name of that file.
@@ -85,7 +85,8 @@ public struct DropIn: Hashable, Sendable {
                 "ExecStartPost=+/usr/lib/vmdev/vmdev-apply --boot \(vm)",
                 "ExecStopPost=+/usr/lib/vmdev/vmdev-apply --release \(vm)",
             ]
-        return (head + ["", "[Service]"] + calls + ["NotifyAccess=exec", ""]).joined(separator: "\n")
+        return (DropIn.head(sourcePath) + ["", "[Service]"] + calls + ["NotifyAccess=exec", ""]).joined(
+            separator: "\n")
     }
 
     /// The wait and what systemd gives a start by itself, where that leaves too little beside the wait.

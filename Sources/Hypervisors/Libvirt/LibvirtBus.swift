@@ -60,14 +60,18 @@ final class LibvirtBus: LibvirtTransport {
     }
 
     func description(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String {
-        let answer = try ask(domain, "GetXMLDesc", [.unsigned(0)], by: deadline)
-        guard let text = answer.first?.text else { throw notUnderstood("GetXMLDesc") }
-        return text
+        try description(of: domain, flags: 0, by: deadline)
     }
 
     /// VIR_DOMAIN_XML_SECURE and VIR_DOMAIN_XML_INACTIVE.
     func storedDescription(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String {
-        let answer = try ask(domain, "GetXMLDesc", [.unsigned(3)], by: deadline)
+        try description(of: domain, flags: 3, by: deadline)
+    }
+
+    private func description(
+        of domain: String, flags: UInt32, by deadline: Deadline
+    ) throws(LibvirtFailure) -> String {
+        let answer = try ask(domain, "GetXMLDesc", [.unsigned(flags)], by: deadline)
         guard let text = answer.first?.text else { throw notUnderstood("GetXMLDesc") }
         return text
     }

@@ -125,17 +125,14 @@ extension Qubes {
 
     /// Required disks are in the VM's description from the beginning, and there each one without a name is the same xvdi.
     private func refuseNamesakes(_ vm: VMName, _ requests: [AttachRequest], _ preview: inout StartPreview) {
-        var names: [String: String] = [:]
-        for (index, request) in requests.enumerated() where request.device.deviceClass == .block {
-            let name = request.options["frontend-dev"] ?? "xvdi"
-            guard let first = names[name] else {
-                names[name] = request.device.name
-                continue
-            }
+        let disks = requests.enumerated().filter { $0.element.device.deviceClass == .block }
+        for (disk, earlier) in zip(disks, FrontendName.earlier(disks.map(\.element.options))) {
+            guard let first = earlier.flatMap({ disks[safe: $0] })?.element else { continue }
+            let request = disk.element
             let unnamed = request.options["frontend-dev"] == nil ? ", because it has no frontend-dev=" : ""
-            preview.objections[index] = HypervisorError(
+            preview.objections[disk.offset] = HypervisorError(
                 .unsupported,
-                "VM \(vm): \(request.device.name) would be \(name) in it as well as \(first)\(unnamed)",
+                "VM \(vm): \(request.device.name) would be \(FrontendName.of(request.options)) in it as well as \(first.device.name)\(unnamed)",
                 remedy: "Give each of its required disks a frontend-dev= of its own.")
         }
     }

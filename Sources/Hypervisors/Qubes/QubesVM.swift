@@ -137,8 +137,8 @@ extension QubesLink {
         source == device.source && deviceClass == device.deviceClass && port.map(device.isIn) == true
     }
 
-    /// The name by which the rest of us knows what is attached.
-    var attachmentID: AttachmentID? {
+    /// The name by which the rest of us knows what is attached; nil for what is in no port.
+    public var attachmentID: AttachmentID? {
         port.map { port in
             AttachmentID(
                 of: Device(
