@@ -78,7 +78,7 @@ extension Applier {
             lock.release()
             reporter.report(
                 Outcome(
-                    .detached, target: record.vm,
+                    .detached, target: record.vm, reference: record.device,
                     "VM \(record.vm): \(record.device.deviceClass) device \(record.device) is detached"))
             return nil
         } catch let problem as Problem {

@@ -112,7 +112,7 @@ public struct Applier: Sendable {
         for record in held {
             reporter.report(
                 Outcome(
-                    .stillHeld, target: target,
+                    .stillHeld, target: target, reference: record.device,
                     """
                     VM \(target): \(record.device.deviceClass) device \(record.device) is still held by a process of the \
                     VM; it is free when that has ended
@@ -135,7 +135,7 @@ public struct Applier: Sendable {
                 for device in try source.giveBackAll(from: target) {
                     reporter.report(
                         Outcome(
-                            .givenBack, target: target,
+                            .givenBack, target: target, reference: device,
                             "VM \(target): \(device.deviceClass) device \(device) is back with the host's driver"))
                 }
             } catch {

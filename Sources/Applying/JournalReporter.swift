@@ -37,7 +37,7 @@ public struct JournalReporter: Reporter {
 
     private func entry(of outcome: Outcome) -> JournalEntry {
         var fields = [JournalEntry.Field(.target, outcome.target.description)]
-        if let wanted = outcome.assignment?.device {
+        if let wanted = outcome.reference ?? outcome.assignment?.device {
             fields.append(JournalEntry.Field(.deviceClass, wanted.deviceClass.rawValue))
             fields.append(JournalEntry.Field(.source, wanted.source.description))
             if let port = outcome.device?.port ?? wanted.port {

@@ -11,6 +11,8 @@ public struct Outcome: Equatable, Sendable {
     public let assignment: Assignment?
     /// The device, once it is known.
     public let device: Device?
+    /// Which device, by port and identity as it was when it was attached, where it is not there any more.
+    public let reference: DeviceReference?
     /// The fixed word of a failure.
     public let reason: Reason?
     /// What a reader sees, made printable.
@@ -22,13 +24,15 @@ public struct Outcome: Equatable, Sendable {
 
     /// Describes an outcome.
     public init(
-        _ kind: Kind, target: VMName, assignment: Assignment? = nil, device: Device? = nil, reason: Reason? = nil,
+        _ kind: Kind, target: VMName, assignment: Assignment? = nil, device: Device? = nil,
+        reference: DeviceReference? = nil, reason: Reason? = nil,
         duration: Duration? = nil, waited: Duration? = nil, _ message: String
     ) {
         self.kind = kind
         self.target = target
         self.assignment = assignment
         self.device = device
+        self.reference = reference
         self.reason = reason
         self.duration = duration
         self.waited = waited

@@ -101,15 +101,14 @@ struct SourceReturn {
             let records = try applier.locks.live().filter { $0.vm == wish.vm && $0.device.source == source }
             let dead = try vm.deadEnds()
             let resolution = applier.resolve(wish.assignments)
-            let lost = records.filter { record in
-                dead.contains(record.id) || isLost(record)
-            }
+            let ended = ended(records)
+            let lost = records.filter { dead.contains($0.id) || ended.contains($0) }
             for record in lost where record.device.deviceClass == .usb { try attaching.detach(record) }
 
             let (there, attached, failed) = try attaching.attachMissing(resolution.items, in: wish.vm)
             let renewed = there.filter { item in lost.contains { $0.canonical.key == item.device.canonical.key } }
             let back = (renewed + attached.map(\.item)).map(\.device)
-            for record in lost where !back.contains(where: record.isPerhaps) { tellLost(record, wish) }
+            for record in lost where !back.contains(where: record.isPerhaps) { tellLost(record) }
             for item in renewed { tell(item, isAgain: true, took: nil) }
             for entry in attached {
                 let isAgain = lost.contains { $0.isPerhaps(entry.item.device) }
@@ -125,17 +124,27 @@ struct SourceReturn {
         }
     }
 
-    /// Whether its export has ended: its source does not run, does not list it, or lists it as nobody's. QEMU tells of no disk
-    /// whether its connection stands, and of a USB device a moment later than its source may. What is not known is not lost.
-    private func isLost(_ record: LockRecord) -> Bool {
-        guard let found = applier.sources.first(where: { $0.name == source }) else { return false }
-        do throws(SourceError) {
-            return try !found.devices(of: record.device.deviceClass).contains { device in
-                device.canonical.key == record.canonical.key && device.uses.contains(.exported(record.vm))
+    /// Those whose export has ended: their source does not run, does not list them, or lists them as nobody's. QEMU tells of
+    /// no disk whether its connection stands, and of a USB device a moment later than its source may. What is not known is not
+    /// lost.
+    private func ended(_ records: [LockRecord]) -> Set<LockRecord> {
+        guard let found = applier.sources.first(where: { $0.name == source }) else { return [] }
+        var ended: Set<LockRecord> = []
+        // One question for each class: a source may take its time for each.
+        for (deviceClass, some) in Dictionary(grouping: records, by: \.device.deviceClass) {
+            do throws(SourceError) {
+                let devices = try found.devices(of: deviceClass)
+                ended.formUnion(
+                    some.filter { record in
+                        !devices.contains {
+                            $0.canonical.key == record.canonical.key && $0.uses.contains(.exported(record.vm))
+                        }
+                    })
+            } catch {
+                if error.kind == .notRunning { ended.formUnion(some) }
             }
-        } catch {
-            return error.kind == .notRunning
         }
+        return ended
     }
 
     /// What is not plugged in, and what another VM has, is nothing new.
@@ -145,15 +154,15 @@ struct SourceReturn {
 
     // MARK: Telling
 
-    private func tellLost(_ record: LockRecord, _ wish: Wish) {
+    private func tellLost(_ record: LockRecord) {
         let rest =
             record.device.deviceClass == .block
             ? "what the VM reads or writes there waits" : "for the VM it is as if it had been plugged out"
         applier.reporter.report(
             Outcome(
-                .lost, target: wish.vm, assignment: wish.assignments.first { $0.device.source == source },
+                .lost, target: record.vm, reference: record.device,
                 """
-                VM \(wish.vm): \(record.device.deviceClass) device \(record.device) was lost: VM \(source) does not give it \
+                VM \(record.vm): \(record.device.deviceClass) device \(record.device) was lost: VM \(source) does not give it \
                 any more, because it was plugged out or that VM has ended; \(rest)
                 """))
     }

@@ -10,6 +10,8 @@ import Synchronization
 /// A host in memory: devices, a table and a simulated hypervisor; only the locks are real files.
 package final class FakeHost: Sendable {
     package let source = FakeSource()
+    /// A VM that exposes devices beside it.
+    package let usbVM: FakeSourceVM
     package let store = FakeStore()
     package let simulator = Simulator()
     package let reporter = Recorder()
@@ -19,13 +21,14 @@ package final class FakeHost: Sendable {
         let path = "/tmp/vmdev-applying-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         root = Root(path)
+        usbVM = try FakeSourceVM("usbvm")
     }
 
     deinit { try? FileManager.default.removeItem(atPath: root.prefix) }
 
     package var applier: Applier {
         Applier(
-            store: store, sources: [source], hypervisor: simulator, root: root, reporter: reporter,
+            store: store, sources: [source, usbVM], hypervisor: simulator, root: root, reporter: reporter,
             timeout: .seconds(5), standardWait: { self.standardWait })
     }
 
@@ -46,12 +49,15 @@ package final class FakeHost: Sendable {
 }
 
 /// `work dom0:sda required read-only=yes` as an assignment of class block.
-package func row(_ text: String) throws -> Assignment {
+package func row(_ text: String) throws -> Assignment { try row(text, .block) }
+
+/// The same for another class.
+package func row(_ text: String, _ deviceClass: DeviceClass) throws -> Assignment {
     let fields = text.split(separator: " ").map(String.init)
     let options = try fields.dropFirst(3).map { try DeviceOptions.pair(parsing: $0) }
     return try Assignment(
-        target: VMName(fields[0]), device: DeviceReference(parsing: fields[1], of: .block),
-        mode: AssignmentMode(parsing: fields[2]), options: DeviceOptions(options, of: .block))
+        target: VMName(fields[0]), device: DeviceReference(parsing: fields[1], of: deviceClass),
+        mode: AssignmentMode(parsing: fields[2]), options: DeviceOptions(options, of: deviceClass))
 }
 
 /// A disk `port`, with an identity and what it is a part of.
@@ -221,6 +227,9 @@ package final class Recorder: Reporter {
 
     /// What the service manager was told, in order.
     package var progress: [String] { states.withLock { $0 } }
+
+    /// What was told until now is none of the test's business.
+    package func forget() { told.withLock { $0 = [] } }
 
     package var outcomes: [Outcome] { told.withLock { $0 } }
     package var kinds: [Outcome.Kind] { outcomes.map(\.kind) }

@@ -1,0 +1,183 @@
+import Applying
+import Devices
+import Hypervisors
+import TestSupport
+import Testing
+
+@Suite("Devices of a source VM that come and go while VMs run")
+struct SourceReturnTests {
+    let host: FakeHost
+    let source: FakeSourceVM
+    let work: VMName
+
+    init() throws {
+        host = try FakeHost()
+        source = host.usbVM
+        work = try VMName("work")
+        host.simulator.add(work, state: .running)
+    }
+
+    /// `work` has a disk and two sticks of the source.
+    private func attachThree() throws {
+        try source.plug("sdb", identity: "scsi-DISK")
+        try source.plug("2-1", .usb, identity: "46f4:0001:ONE:u080650")
+        try source.plug("2-2", .usb, identity: "46f4:0001:TWO:u080650")
+        host.store.set([
+            try row("work usbvm:sdb:scsi-DISK required"),
+            try row("work usbvm:2-1:46f4:0001:ONE:u080650 required", .usb),
+            try row("work usbvm:*:46f4:0001:TWO:u080650 auto-attach", .usb),
+        ])
+        #expect(host.applier.apply(to: work, on: .byHand) == .success)
+        #expect(source.exported == ["2-1", "2-2", "sdb"])
+        host.reporter.forget()
+    }
+
+    /// Something has changed there, and the host looks.
+    private func changed() -> Sysexit { host.applier.sourcesChanged([source.name]) }
+
+    private func ports() -> [String] {
+        host.simulator.attached(to: work).values.map(\.port.description).sorted()
+    }
+
+    @Test("The journal names the very device that was lost, and no other", arguments: ["2-1", "2-2", "sdb"])
+    func lost(port: String) throws {
+        try attachThree()
+        source.pull(port)
+        #expect(changed() == .success)
+        #expect(host.reporter.kinds == [.lost])
+        let lost = try #require(host.reporter.outcomes.first)
+        #expect(lost.reference?.port?.description == port)
+        #expect(lost.reference?.deviceClass == (port == "sdb" ? .block : .usb))
+        #expect(lost.message.contains("device usbvm:\(port):"))
+        #expect(host.simulator.state(of: work) == .running)
+        #expect(source.exported.count == 2)
+    }
+
+    @Test("Of a source that ends each device is named once, whether it is assigned still or not")
+    func lostAll() throws {
+        try attachThree()
+        host.store.set([try row("work usbvm:sdb:scsi-DISK required")])
+        source.die()
+        #expect(changed() == .success)
+        #expect(host.reporter.kinds == [.lost, .lost, .lost])
+        #expect(
+            host.reporter.outcomes.compactMap(\.reference?.port?.description).sorted() == ["2-1", "2-2", "sdb"])
+        // Sticks are gone for the guest; what it does on the disk waits.
+        #expect(ports() == ["sdb"])
+    }
+
+    @Test("What comes back is attached again, once, however often the source says so")
+    func back() throws {
+        try attachThree()
+        source.die()
+        #expect(changed() == .success)
+        source.start()
+        try source.plug("sdb", identity: "scsi-DISK")
+        try source.plug("2-1", .usb, identity: "46f4:0001:ONE:u080650")
+        host.reporter.forget()
+        #expect(changed() == .success)
+        #expect(host.reporter.kinds.filter { $0 == .reattached }.count == 1, "the disk waited in the VM")
+        #expect(Set(host.reporter.outcomes.compactMap(\.device?.port.description)) == ["2-1", "sdb"])
+        #expect(source.exported == ["2-1", "sdb"])
+        #expect(ports() == ["2-1", "sdb"])
+        let said = host.reporter.outcomes.count
+        for _ in 0..<3 { #expect(host.applier.sourceUp(source.name) == .success) }
+        #expect(host.reporter.outcomes.count == said)
+        #expect(ports() == ["2-1", "sdb"])
+    }
+
+    @Test("A stick that was pulled and plugged in again before anybody looked is attached anew, once")
+    func unnoticed() throws {
+        try attachThree()
+        source.pull("2-1")
+        try source.plug("2-1", .usb, identity: "46f4:0001:ONE:u080650")
+        #expect(changed() == .success)
+        #expect(host.reporter.kinds == [.reattached])
+        #expect(ports() == ["2-1", "2-2", "sdb"])
+    }
+
+    @Test("A stick that comes back in another port is followed there, and had once")
+    func otherPort() throws {
+        try attachThree()
+        source.pull("2-1")
+        try source.plug("2-7", .usb, identity: "46f4:0001:ONE:u080650")
+        #expect(changed() == .success)
+        #expect(host.reporter.kinds == [.followed, .reattached])
+        #expect(ports() == ["2-2", "2-7", "sdb"])
+    }
+
+    @Test("Another device in the place of a lost one is not taken for it")
+    func another() throws {
+        try attachThree()
+        source.pull("sdb")
+        source.pull("2-1")
+        try source.plug("sdb", identity: "scsi-OTHER")
+        try source.plug("2-1", .usb, identity: "46f4:0001:OTHER:u080650")
+        #expect(changed() != .success)
+        #expect(source.exported == ["2-2"])
+        #expect(host.reporter.kinds.filter { $0 == .lost }.count == 2)
+        #expect(host.reporter.reasons == [.deviceReplaced, .deviceReplaced])
+        #expect(ports() == ["2-2", "sdb"])
+    }
+
+    @Test(
+        "Another disk in a port that is assigned whatever is in it does not get what the guest wrote on the lost one"
+    )
+    func anotherByPort() throws {
+        try source.plug("sdb", identity: "scsi-DISK")
+        host.store.set([try row("work usbvm:sdb required")])
+        #expect(host.applier.apply(to: work, on: .byHand) == .success)
+        source.pull("sdb")
+        try source.plug("sdb", identity: "scsi-OTHER")
+        host.reporter.forget()
+        #expect(changed() == .unavailable)
+        #expect(source.exported == [])
+        #expect(host.reporter.reasons == [.deviceReplaced])
+    }
+
+    @Test(
+        "A disk that comes back under another name is not attached a second time beside the one that waits for it")
+    func renamed() throws {
+        try source.plug("sdb", identity: "scsi-DISK", minor: 16)
+        host.store.set([try row("work usbvm:sdb:scsi-DISK required")])
+        #expect(host.applier.apply(to: work, on: .byHand) == .success)
+        source.pull("sdb")
+        #expect(changed() == .success)
+        try source.plug("sdc", identity: "scsi-DISK", minor: 32)
+        host.reporter.forget()
+        #expect(changed() != .success)
+        #expect(host.simulator.attached(to: work).count == 1)
+        #expect(host.reporter.reasons == [.deviceMoved])
+    }
+
+    @Test("A VM that is being started, and one that runs no more, is let be")
+    func otherStates() throws {
+        host.simulator.add(work, state: .notStarted)
+        try source.plug("sdb", identity: "scsi-DISK")
+        host.store.set([try row("work usbvm:sdb:scsi-DISK required")])
+        #expect(changed() == .success)
+        host.simulator.crash(work)
+        #expect(changed() == .success)
+        #expect(source.exported == [])
+        #expect(host.reporter.kinds.isEmpty)
+    }
+
+    @Test("A source that is asked about many devices is asked a few times, not for each")
+    func questions() throws {
+        let numbers = 1...30
+        for number in numbers { try source.plug("2-\(number)", .usb, identity: "46f4:0001:S\(number):u080650") }
+        host.simulator.add(work, state: .running, places: 40)
+        host.store.set(
+            try numbers.map { try row("work usbvm:2-\($0):46f4:0001:S\($0):u080650 required", .usb) })
+        #expect(host.applier.apply(to: work, on: .byHand) == .success)
+        let before = source.questions
+        #expect(changed() == .success)
+        #expect(source.questions - before < 10)
+    }
+
+    @Test("Nobody's name is asked for nothing")
+    func unknown() throws {
+        #expect(host.applier.sourcesChanged([try VMName("stranger")]) == .unavailable)
+        #expect(host.reporter.reasons == [.sourceUnknown])
+    }
+}
