@@ -72,7 +72,6 @@ public struct UnixSocket: Sendable {
         var rest = bytes[...]
         var passing = passing
         while !rest.isEmpty {
-            guard try descriptor.wait(.writable, until: deadline) else { return false }
             let sent = unsafe rest.withUnsafeBytes { buffer -> Int64 in
                 if let passing {
                     return unsafe vmdev_send_descriptor(
@@ -84,8 +83,11 @@ public struct UnixSocket: Sendable {
             }
             if sent < 0 {
                 let error = SystemCallError("send to", "socket", code: Int32(clamping: sent))
-                if error.code == EAGAIN || error.code == EINTR { continue }
-                throw error
+                if error.code == EINTR { continue }
+                guard error.code == EAGAIN else { throw error }
+                // Waited for only when it is needed: there is nearly always room.
+                guard try descriptor.wait(.writable, until: deadline) else { return false }
+                continue
             }
             passing = nil
             rest = rest.dropFirst(Int(sent))

@@ -16,6 +16,11 @@ func readQMP(_ bytes: [UInt8]) {
 }
 
 private func readMessage(_ line: [UInt8]) {
+    if let plain = QMPPlainReply(line) {
+        // A space makes it one for the JSON reader.
+        let message = try? QMPMessage<QMP.Nothing>(line: [UInt8(ascii: " ")] + line, by: JSONDecoder())
+        guard case .reply(plain.id, .success)? = message else { return promise(false, "\(plain) is no JSON") }
+    }
     promise(!line.contains(UInt8(ascii: "\n")), "a line with a line break in it")
     readMessage(line, QMP.Nothing.self)
     readMessage(line, QMP.Name.self)

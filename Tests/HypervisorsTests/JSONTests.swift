@@ -120,6 +120,61 @@ import Testing
         #expect(raw.count == QMPError.keptBytes)
     }
 
+    static let plainValues = [
+        "{}", "\"\"", "\"/machine/unattached/device[2]\"", "0", "-0", "-17", "999999999999999999", "true",
+        "{\"name\": \"work\"}", "{\"fd\": 13, \"fdset-id\": 0}",
+        "{\"status\": \"prelaunch\", \"singlestep\": false, \"running\": false}",
+    ]
+
+    @Test(
+        "A reply in QEMU's plain form is read without the JSON reader, and as that reads it", arguments: plainValues
+    )
+    func readsPlain(text: String) throws {
+        let line = Array("{\"return\": \(text), \"id\": 7}".utf8)
+        let plain = try #require(QMPPlainReply(line))
+        #expect(plain.id == 7)
+        #expect(plain.reply(as: String.self) == byJSON(line, String.self))
+        #expect(plain.reply(as: Int64.self) == byJSON(line, Int64.self))
+        #expect(plain.reply(as: QMP.Status.self)?.status == byJSON(line, QMP.Status.self)?.status)
+        #expect(plain.reply(as: QMP.FDSetNumber.self)?.number == byJSON(line, QMP.FDSetNumber.self)?.number)
+        if let name = plain.reply(as: QMP.Name.self) { #expect(name.name == byJSON(line, QMP.Name.self)?.name) }
+        #expect(plain.reply(as: QMP.Nothing.self) == QMP.Nothing())
+        #expect(plain.reply(as: [QOM.Entry].self) == nil)
+    }
+
+    @Test(
+        "What differs from QEMU's plain form in anything is left to the JSON reader",
+        arguments: [
+            "", "{", "{\"return\": ", "{\"return\": 1", "{\"return\": 1, \"id\": 7", "{\"return\": 1, \"id\": 7} ",
+            "{\"return\": 1, \"id\": 7}}", "{\"return\":1,\"id\":7}", "{\"id\": 7, \"return\": 1}",
+            "{\"return\": 01, \"id\": 7}", "{\"return\": 1.0, \"id\": 7}", "{\"return\": -, \"id\": 7}",
+            "{\"return\": 9223372036854775808, \"id\": 7}", "{\"return\": 1, \"id\": \"7\"}",
+            "{\"return\": null, \"id\": 7}", "{\"return\": [], \"id\": 7}", "{\"return\": tru, \"id\": 7}",
+            "{\"return\": \"a\\n\", \"id\": 7}", "{\"return\": \"a\u{7f}\", \"id\": 7}",
+            "{\"return\": \"ü\", \"id\": 7}", "{\"return\": \"a, \"id\": 7}",
+            "{\"return\": {\"a\": {}}, \"id\": 7}",
+            "{\"return\": {\"a\": 1,}, \"id\": 7}", "{\"return\": {\"a\"}, \"id\": 7}",
+            "{\"return\": {a: 1}, \"id\": 7}",
+        ])
+    func notPlain(text: String) { #expect(QMPPlainReply(Array(text.utf8)) == nil) }
+
+    @Test("A member that comes twice, or of another type than it should be, is left to the JSON reader")
+    func doubtful() throws {
+        for object in [#"{"status": "a", "status": "b"}"#, #"{"status": 1}"#, #"{"state": "a"}"#] {
+            let plain = try #require(QMPPlainReply(Array("{\"return\": \(object), \"id\": 7}".utf8)))
+            #expect(plain.reply(as: QMP.Status.self)?.status == nil)
+        }
+    }
+
+    /// What the JSON reader makes of it, told to be no plain reply by a space.
+    private func byJSON<Reply: Decodable>(_ line: [UInt8], _ type: Reply.Type) -> Reply? {
+        let line = [UInt8(ascii: " ")] + line
+        guard case .reply(7, .success(let reply))? = try? QMPMessage<Reply>(line: line, by: JSONDecoder()) else {
+            return nil
+        }
+        return reply
+    }
+
     private func reply<Reply: Decodable>(_ text: String, as type: Reply.Type) throws -> Reply {
         try reply(line: Array("{\"return\": \(text), \"id\": 1}".utf8), as: type)
     }

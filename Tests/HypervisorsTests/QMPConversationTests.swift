@@ -231,9 +231,7 @@ import Testing
     }
 
     private func line(_ command: QMPCommand<QMP.Nothing>) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = QMPConnection.requestForm
-        return String(decoding: try command.request.line(id: 5, by: encoder), as: UTF8.self)
+        return String(decoding: try command.request.line(id: 5, by: QMPRequest.encoder), as: UTF8.self)
     }
 
     private func peer(_ script: [ScriptedPeer.Step]) -> ScriptedPeer {

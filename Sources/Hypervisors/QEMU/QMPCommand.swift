@@ -26,10 +26,19 @@ struct QMPRequest: Sendable {
     /// What is sent for several commands. (Written out in a loop over a parameter pack, it is too much for swiftc 6.3.1.)
     static func all<Reply>(_ commands: [QMPCommand<Reply>]) -> [QMPRequest] { commands.map { $0.request } }
 
+    /// Writes equal commands as equal lines.
+    static var encoder: JSONEncoder {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return encoder
+    }
+
     /// The line that is sent.
-    func line(id: Int64, by encoder: JSONEncoder) throws(QMPError) -> [UInt8] {
+    func line(id: Int64, by encoder: @autoclosure () -> JSONEncoder) throws(QMPError) -> [UInt8] {
+        // The names of commands are ours, and have nothing to escape.
+        if arguments == nil { return Array("{\"execute\":\"\(name)\",\"id\":\(id)}\n".utf8) }
         do {
-            return try Array(encoder.encode(Line(id: id, request: self))) + [UInt8(ascii: "\n")]
+            return try Array(encoder().encode(Line(id: id, request: self))) + [UInt8(ascii: "\n")]
         } catch {
             throw .transport("the command '\(name)' cannot be written as JSON (\(error))")
         }

@@ -13,13 +13,12 @@ final class QMPConnection {
     static let lineLimit = 2 << 20
     /// How many events are kept for who asks later; the oldest go first.
     static let keptEvents = 256
-    /// How commands are written: equal ones as equal lines.
-    static let requestForm: JSONEncoder.OutputFormatting = [.sortedKeys, .withoutEscapingSlashes]
 
     private let socket: UnixSocket
     private let timeout: Duration
-    private let encoder = JSONEncoder()
-    private let decoder = JSONDecoder()
+    /// Made when something is sent or comes that is not plain.
+    private lazy var encoder = QMPRequest.encoder
+    private lazy var decoder = JSONDecoder()
     private var buffer = LineBuffer()
     private var nextID: Int64 = 1
     private var events: [QMPEvent] = []
@@ -29,7 +28,6 @@ final class QMPConnection {
     init(greetedBy socket: UnixSocket, until deadline: Deadline, timeout: Duration) throws(QMPError) {
         self.socket = socket
         self.timeout = timeout
-        encoder.outputFormatting = QMPConnection.requestForm
         guard let message = try receive(QMP.Nothing.self, until: deadline) else {
             throw .transport("it accepts the connection but sends no greeting")
         }

@@ -20,9 +20,17 @@ enum QMPMessage<Reply> {
 
 extension QMPMessage where Reply: Decodable {
     /// Reads one line; what is none of the three kinds is undecodable.
-    init(line: [UInt8], by decoder: JSONDecoder) throws(QMPError) {
+    init(line: [UInt8], by decoder: @autoclosure () -> JSONDecoder) throws(QMPError) {
+        if let plain = QMPPlainReply(line), let reply = plain.reply(as: Reply.self) {
+            self = .reply(id: plain.id, .success(reply))
+            return
+        }
+        if QMPPlainReply.isGreeting(line) {
+            self = .greeting
+            return
+        }
         do {
-            self = try decoder.decode(QMPMessage.self, from: Data(line))
+            self = try decoder().decode(QMPMessage.self, from: Data(line))
         } catch DecodingError.dataCorrupted {
             throw .undecodable("a line that is not JSON", raw: line)
         } catch {
