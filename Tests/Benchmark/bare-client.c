@@ -125,10 +125,9 @@ int main(int count, char **arguments) {
         close(lock), close(claim), close(data);
     }
     command("{\"execute\":\"query-block\"}\n");
-    for (int pass = 0; pass < 2; pass++)
-        for (int i = 1; i <= disks; i++)
-            command("{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine/peripheral/%s\",\"property\":\"%s\"}}\n",
-                    strrchr(arguments[i + 1], '/') + 1, pass ? "addr" : "parent_bus");
+    for (int i = 1; i <= disks; i++)
+        command("{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine/peripheral/%s\",\"property\":\"parent_bus\"}}\n",
+                strrchr(arguments[i + 1], '/') + 1);
     flush();
 run:
     command("{\"execute\":\"cont\"}\n");

@@ -23,14 +23,15 @@ extension QEMUVM {
     /// realization fails is taken off the bus and out of the tree before device_add answers.
     private func verifyDisks(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
         let what = "asked for its disks"
-        let behindPorts = requests.filter { isPerhapsBehindPort($0.id) }
+        // The slot of what we placed was named in its device_add, which QEMU obeys or refuses.
+        let unplaced = requests.filter { places[$0.id] == nil }
         let (answer, buses, slots) = try ask(
             what, [.disks], requests.map { QMPCommand<String>.get("parent_bus", of: $0.id.path) },
-            behindPorts.map { QMPCommand<Int64>.get("addr", of: $0.id.path) })
+            unplaced.map { QMPCommand<Int64>.get("addr", of: $0.id.path) })
         guard let disks = answer.first ?? nil else {
             throw HypervisorError(.notUnderstood, "VM \(name): QEMU does not tell its disks")
         }
-        let addresses = Dictionary(zip(behindPorts.map(\.id), slots)) { first, _ in first }
+        let addresses = Dictionary(zip(unplaced.map(\.id), slots)) { first, _ in first }
         return zip(requests, buses).map { request, bus -> HypervisorError? in
             do throws(HypervisorError) {
                 try checkPlug(request, bus: bus, address: addresses[request.id] ?? nil)
@@ -39,14 +40,6 @@ extension QEMUVM {
             } catch {
                 return error
             }
-        }
-    }
-
-    /// Only devices of places that we chose ourselves are known to be elsewhere.
-    private func isPerhapsBehindPort(_ id: AttachmentID) -> Bool {
-        switch places[id] {
-        case .port?, nil: true
-        case .slot?, .scsi?, .usb?: false
         }
     }
 
