@@ -98,6 +98,7 @@ struct Attaching {
     /// device always one gets it. After the first required one that cannot be had nothing more is taken.
     func prepare(_ items: [Resolution.Item], stopAtFailure: Bool) throws(HypervisorError) -> ([Prepared], [Problem])
     {
+        vm.foresee(items.count { $0.device.deviceClass != .usb })
         var prepared: [Prepared] = []
         var problems: [Problem] = []
         for item in items.sorted(by: { $0.device.canonical.key < $1.device.canonical.key }) {

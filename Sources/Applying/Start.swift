@@ -43,6 +43,9 @@ struct Start {
             return isStart ? refuseStart([]) : leaveAlone([], [])
         }
 
+        if !assignments.isEmpty, !(isStart && hasFailed) {
+            vm.foresee(assignments.count { $0.device.deviceClass != .usb })
+        }
         applier.reporter.progress("resolving \(applier.devices(assignments.count))")
         let items = resolve(assignments)
         if isStart && hasFailed { return refuseStart([]) }

@@ -94,6 +94,11 @@ public protocol RunningVM: AnyObject {
     /// The devices that we attached and that it still has, by what the VM itself says.
     func attachments() throws(HypervisorError) -> Set<AttachmentID>
 
+    /// Tells that so many devices, some of them perhaps on PCI, will be placed soon: what the VM has to be asked for that can
+    /// be asked while we look at the host. Each call goes one question further. Nothing depends on it, and it never waits long;
+    /// what fails here fails in `place`, and is told there.
+    func foresee(_ count: Int)
+
     /// Finds a place for each request, in order, before any is attached; nil for one that has a place, else why not.
     func place(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?]
 
@@ -121,6 +126,9 @@ public protocol RunningVM: AnyObject {
 }
 
 extension RunningVM {
+    /// Nothing takes long.
+    public func foresee(_ count: Int) {}
+
     /// None: no device has another end.
     public func deadEnds() throws(HypervisorError) -> Set<AttachmentID> { [] }
 }

@@ -17,6 +17,9 @@ struct QEMUSurvey {
         var isPort: Bool { type == "pcie-root-port" || type == "ioh3420" }
     }
 
+    /// What a device offers for others to be plugged in.
+    typealias Bus = (device: String, path: String, name: String)
+
     private static let what = "asked for its devices"
 
     private let vm: QEMUVM
@@ -30,15 +33,21 @@ struct QEMUSurvey {
     /// Free slots of the i440fx bus, if that takes devices while the machine is on.
     let slots: [QEMUPlace]
 
+    /// What is asked first.
+    static let topic = [QOM.peripheral]
+    static var lists: [QMPCommand<[QOM.Entry]>] { [.list(QOM.peripheral), .list(QOM.anonymous)] }
+    static var others: [QMPCommand<[QMP.PCIBus]>] { [.pci] }
+    static var handlers: [QMPCommand<String>] { [.get("hotplug-handler", of: QOM.conventionalBus)] }
+
     /// Lists the machine's devices: one round trip.
     init(of vm: QEMUVM) throws(HypervisorError) {
-        let (named, unnamed, pci, handler) = try vm.ask(
-            QEMUSurvey.what, .list(QOM.peripheral), .list(QOM.anonymous), .pci,
-            QMPCommand<String>.get("hotplug-handler", of: QOM.conventionalBus))
+        let (lists, others, handlers) = try vm.ask(
+            QEMUSurvey.what, about: QEMUSurvey.topic, QEMUSurvey.lists, QEMUSurvey.others, QEMUSurvey.handlers)
+        let (pci, handler) = (others.first ?? nil, handlers.first ?? nil)
         self.vm = vm
         let parts =
-            QEMUSurvey.parts(named ?? [], below: QOM.peripheral, named: true)
-            + QEMUSurvey.parts(unnamed ?? [], below: QOM.anonymous, named: false)
+            QEMUSurvey.parts((lists.first ?? nil) ?? [], below: QOM.peripheral, named: true)
+            + QEMUSurvey.parts((lists.last ?? nil) ?? [], below: QOM.anonymous, named: false)
         // QOM lists in the order of a hash table.
         self.parts = parts.prefix(QEMUSurvey.limit).sorted { $0.path < $1.path }
 
@@ -55,25 +64,39 @@ struct QEMUSurvey {
     /// PCI Express ports with nothing in them, `count` at most, in the order of their PCI addresses, in which a guest
     /// finds its disks.
     func freePorts(_ count: Int) throws(HypervisorError) -> [QEMUPlace] {
-        let ports = parts.filter(\.isPort).sorted { (address($0), $0.path) < (address($1), $1.path) }
-        var buses = try buses(of: ports.map { (path: $0.path, id: $0.id) }, type: "PCIE")[...]
-        // QEMU names the bus of a port without id itself, and then may well have two "pcie.0".
-        let names = Dictionary(buses.map { ($0.name, 1) } + [("pcie.0", 1)], uniquingKeysWith: +)
-        buses = buses.filter { names[$0.name] == 1 }[...]
+        var buses = try portBuses()[...]
         var result: [QEMUPlace] = []
         while result.count < count, !buses.isEmpty {
             // Each question costs QEMU a turn of its main loop: no more of them than are needed or go out together.
-            let some = buses.prefix(max(count - result.count, QMPConnection.unansweredLimit / 2))
+            let foreseen = vm.foreseen(of: buses.map(\.path))
+            let some = buses.prefix(
+                foreseen > 0 ? foreseen : max(count - result.count, QMPConnection.unansweredLimit / 2))
             buses = buses.dropFirst(some.count)
+            let questions = QEMUSurvey.questions(about: some)
             let (lists, handlers) = try vm.ask(
-                QEMUSurvey.what, some.map { .list($0.path) },
-                some.map { QMPCommand<String>.get("hotplug-handler", of: $0.path) })
+                QEMUSurvey.what, about: some.map(\.path), questions.lists, questions.handlers)
             for (bus, (list, handler)) in zip(some, zip(lists, handlers)) where result.count < count {
                 guard let list, list.busDevices.isEmpty, handler?.isEmpty == false else { continue }
                 result.append(.port(bus: bus.name))
             }
         }
         return result
+    }
+
+    /// The buses of the PCI Express ports in the order of their PCI addresses.
+    func portBuses() throws(HypervisorError) -> [Bus] {
+        let ports = parts.filter(\.isPort).sorted { (address($0), $0.path) < (address($1), $1.path) }
+        let buses = try buses(of: ports.map { (path: $0.path, id: $0.id) }, type: "PCIE")
+        // QEMU names the bus of a port without id itself, and then may well have two "pcie.0".
+        let names = Dictionary(buses.map { ($0.name, 1) } + [("pcie.0", 1)], uniquingKeysWith: +)
+        return buses.filter { names[$0.name] == 1 }
+    }
+
+    /// What is asked of ports: what is in them, and whether they take devices while the machine is on.
+    static func questions(
+        about buses: some Sequence<Bus>
+    ) -> (lists: [QMPCommand<[QOM.Entry]>], handlers: [QMPCommand<String>]) {
+        (buses.map { .list($0.path) }, buses.map { .get("hotplug-handler", of: $0.path) })
     }
 
     /// Slot and function on the first bus; those that query-pci does not name come last.
@@ -158,7 +181,7 @@ struct QEMUSurvey {
     /// The buses that the devices offer; that of a device with an id has the id as its name.
     private func buses(
         of devices: [(path: String, id: String?)], type: String
-    ) throws(HypervisorError) -> [(device: String, path: String, name: String)] {
+    ) throws(HypervisorError) -> [Bus] {
         let unnamed = devices.filter { $0.id == nil }
         var lists = try vm.ask(QEMUSurvey.what, unnamed.map { .list($0.path) })[...]
         return devices.compactMap { device in

@@ -7,7 +7,7 @@ extension QEMUVM {
     /// for what can only be on PCI.
     public func place(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
         guard !requests.isEmpty else { return [] }
-        let survey = try QEMUSurvey(of: self)
+        let survey = try survey()
         let opticals = requests.count { $0.options.isCDROM }
         let functions = requests.count { $0.needsPCI }
         let usbDevices = requests.count { $0.device.deviceClass == .usb }

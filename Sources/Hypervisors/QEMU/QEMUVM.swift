@@ -13,6 +13,8 @@ public final class QEMUVM: RunningVM, LockKeeper {
     let timeout: Duration
     /// Where each device goes, found before any is attached.
     var places: [AttachmentID: QEMUPlace] = [:]
+    /// What was asked before it is needed.
+    var foresight = Foresight()
     /// QEMU itself; told apart from a later process with its number.
     let process: ProcessHandle?
 
@@ -163,7 +165,8 @@ extension QEMUVM {
         }
     }
 
-    private func known<Reply>(
+    /// The same of several results.
+    func known<Reply>(
         _ what: String, _ results: [Result<Reply, QMPError>]
     ) throws(HypervisorError) -> [Reply?] {
         var replies: [Reply?] = []

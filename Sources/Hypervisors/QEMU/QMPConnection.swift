@@ -70,6 +70,30 @@ final class QMPConnection {
         return (repeat try next((each groups).count, of: &batch))
     }
 
+    /// Sends groups of commands whose results are taken later, so that QEMU works while we do something else: no more than
+    /// it takes at once, and without descriptors.
+    func sendAhead<each Reply>(_ groups: repeat [QMPCommand<each Reply>]) throws(QMPError) -> Batch? {
+        var requests: [QMPRequest] = []
+        for group in repeat each groups { requests += QMPRequest.all(group) }
+        var batch = try begin(requests, within: nil)
+        guard batch.sendable.count == requests.count else { return nil }
+        try send(batch.sendable, firstID: batch.firstID, until: batch.deadline)
+        batch.sent = requests.count
+        return batch
+    }
+
+    /// The results of commands that were sent ahead in the same groups; nil when another command has gone out since: then they
+    /// are forgotten.
+    func results<each Reply: Decodable>(
+        of batch: Batch, in groups: repeat [QMPCommand<each Reply>]
+    ) throws(QMPError) -> (repeat [Result<each Reply, QMPError>])? {
+        if let failure { throw failure }
+        guard batch.firstID + Int64(batch.requests.count) == nextID else { return nil }
+        var batch = batch
+        batch.deadline = Deadline(after: timeout)
+        return (repeat try next((each groups).count, of: &batch))
+    }
+
     /// Waits for an event that was not taken yet; nil when the deadline came first.
     func event(until deadline: Deadline, where wanted: (QMPEvent) -> Bool) throws(QMPError) -> QMPEvent? {
         var index = 0
@@ -101,16 +125,16 @@ final class QMPConnection {
     }
 
     /// Commands on their way, and how far they are.
-    private struct Batch {
-        let requests: [QMPRequest]
-        let firstID: Int64
-        let timeout: Duration
-        let deadline: Deadline
-        var sent = 0
-        var answered = 0
+    struct Batch {
+        fileprivate let requests: [QMPRequest]
+        fileprivate let firstID: Int64
+        fileprivate let timeout: Duration
+        fileprivate var deadline: Deadline
+        fileprivate var sent = 0
+        fileprivate var answered = 0
 
         /// What may go out now.
-        var sendable: ArraySlice<QMPRequest> {
+        fileprivate var sendable: ArraySlice<QMPRequest> {
             let rest = requests.dropFirst(sent)
             let unanswered = sent - answered
             guard let first = rest.first else { return [] }
