@@ -29,9 +29,12 @@ struct Waiting {
 
     /// Resolves the rows, and again until nothing of them is late any more or nothing that is late can come in time.
     mutating func resolve(_ assignments: [Assignment]) -> Result {
-        // Whoever began to listen after the first look would miss what came in between.
-        listen(for: assignments)
         var resolution = applier.resolve(assignments)
+        if resolution.problems.contains(where: \.isLate) {
+            listen(for: assignments)
+            // What came between the first look and the listening would be missed.
+            if !ears.isEmpty { resolution = applier.resolve(assignments) }
+        }
         let watch = Stopwatch()
         while true {
             let elapsed = watch.elapsed

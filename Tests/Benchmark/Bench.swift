@@ -8,6 +8,8 @@ final class Bench {
     private let control: String
     private let generator: String
     private let bare: String
+    private let sources: String
+    private let release: String
     private let rounds: Int
     private var result = Report()
 
@@ -18,6 +20,7 @@ final class Bench {
         generator = "\(release)/vmdev-generator"
         bare = host.root + "/bare-client"
         self.rounds = rounds
+        (self.release, self.sources) = (release, sources)
         try run(["cc", "-O2", "-o", bare, "\(sources)/bare-client.c"])
         try run(["cc", "-O2", "-o", host.root + "/peak", "\(sources)/peak.c"])
     }
@@ -25,6 +28,7 @@ final class Bench {
     func report() throws -> Report {
         try nothingToApply()
         for count in [1, 8, 24] { try disks(count) }
+        try libvirt(8)
         try lookups()
         try edits()
         try lists()
@@ -69,6 +73,23 @@ final class Bench {
             "\(count) disk\(count == 1 ? "" : "s") / the same commands, bare", rounds: rounds, goal: 1.10,
             { try fresh(count, boot) },
             { try fresh(count, [bare, host.socket("work")] + host.disks.prefix(count)) })
+    }
+
+    /// Beside `virsh attach-device` for each of the same disks; libvirtd is started for it, if there is one.
+    private func libvirt(_ count: Int) throws {
+        for program in ["libvirtd", "virsh", "dbus-daemon"] where (try? run(["which", program])) == nil {
+            result.notes.append("not compared with virsh attach-device: there is no \(program)")
+            return
+        }
+        let rounds = min(rounds, 5)
+        let words = try output(
+            of: ["env", "PLAIN=1", "BUILD=\(release)", "\(sources)/libvirt", "\(count)", "\(rounds)"])
+        let numbers = words.split(separator: " ").compactMap { Double($0) }
+        guard numbers.count == 4 else { throw Failure("\(sources)/libvirt says: \(words)") }
+        result.add(
+            Line(
+                name: "\(count) disks by libvirt / virsh attach-device for each", unit: "µs", ours: numbers[0],
+                theirs: numbers[2], ratio: numbers[3], goal: nil, rounds: rounds))
     }
 
     // MARK: The table

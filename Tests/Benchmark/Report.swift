@@ -45,7 +45,8 @@ struct Report: Codable {
         add(Line(name: name, unit: unit, ours: value, theirs: nil, ratio: nil, goal: goal, rounds: rounds))
     }
 
-    private mutating func add(_ line: Line) {
+    /// One more line; it is shown at once.
+    mutating func add(_ line: Line) {
         lines.append(line)
         FileHandle.standardError.write(Data("\(row(line))\n".utf8))
     }

@@ -58,7 +58,7 @@ public struct QEMU: Hypervisor {
         to vm: VMName, until deadline: Deadline, waiting: Bool
     ) throws(HypervisorError) -> any RunningVM {
         let path = socketPath(of: vm)
-        let socket = try open(vm, QMPSocket(path: path), until: deadline, waiting: waiting)
+        let (socket, watch) = try open(vm, QMPSocket(path: path), until: deadline, waiting: waiting)
         let connection: QMPConnection
         do {
             connection = try QMPConnection(greetedBy: socket, until: deadline, timeout: timeout)
@@ -72,7 +72,7 @@ public struct QEMU: Hypervisor {
         } catch {
             throw HypervisorError(.unreachable, "VM \(vm): \(error)")
         }
-        return QEMUVM(name: vm, connection: connection, timeout: timeout)
+        return QEMUVM(name: vm, connection: connection, timeout: timeout, watch: watch)
     }
 
     /// `frontend-dev` cannot be honoured.
@@ -85,9 +85,9 @@ public struct QEMU: Hypervisor {
 
     private func open(
         _ vm: VMName, _ socket: QMPSocket, until deadline: Deadline, waiting: Bool
-    ) throws(HypervisorError) -> UnixSocket {
+    ) throws(HypervisorError) -> QMPSocket.Awaited {
         do {
-            if !waiting { return try socket.connect(until: deadline) }
+            if !waiting { return (try socket.connect(until: deadline), nil) }
             if let served = try socket.connectWhenServed(until: deadline) { return served }
         } catch {
             throw failure(of: vm, error)

@@ -18,8 +18,12 @@ public final class QEMUVM: RunningVM, LockKeeper {
     /// QEMU itself; told apart from a later process with its number.
     let process: ProcessHandle?
 
-    init(name: VMName, connection: QMPConnection, timeout: Duration) {
+    /// What the socket was waited for with, if it was.
+    private let watch: FolderWatch?
+
+    init(name: VMName, connection: QMPConnection, timeout: Duration, watch: FolderWatch? = nil) {
         self.name = name
+        self.watch = watch
         self.connection = connection
         self.timeout = timeout
         self.process = connection.peer

@@ -11,27 +11,32 @@ struct QMPSocket {
         try UnixSocket.connect(to: path, until: deadline)
     }
 
+    /// A connection, and what was watched until it could be made: to end a watch the kernel waits for all processors (some
+    /// 10 ms), so whoever is in a hurry keeps it.
+    typealias Awaited = (socket: UnixSocket, watch: FolderWatch?)
+
     /// Connects as soon as somebody serves there; nil when nobody did until the deadline.
-    func connectWhenServed(until deadline: Deadline) throws(SystemCallError) -> UnixSocket? {
+    func connectWhenServed(until deadline: Deadline) throws(SystemCallError) -> Awaited? {
         var pause = 1
+        var watch: FolderWatch?
         while true {
-            // The watch comes before the try, so that what happens in between is not lost.
-            let watch = try nearestFolder()
             do {
-                return try connect(until: deadline)
+                return (try connect(until: deadline), watch)
             } catch {
                 guard !deadline.hasPassed else { return nil }
-                if error.isMissing {
-                    guard try watch.next(until: deadline) else { return nil }
-                } else if error.code == ECONNREFUSED {
-                    // Either left over by an earlier QEMU, then a new one replaces it and the watch tells; or just
-                    // made by bind(2), and the kernel tells nobody of the listen(2) that follows at once.
-                    _ = try watch.next(until: Deadline(after: .milliseconds(pause)))
-                    pause = min(pause * 2, 100)
-                } else {
-                    throw error
+                let isMissing = error.isMissing
+                // Either left over by an earlier QEMU, then a new one replaces it and the watch tells; or just made by
+                // bind(2), and the kernel tells nobody of the listen(2) that follows at once.
+                guard isMissing || error.code == ECONNREFUSED else { throw error }
+                if let watch {
+                    let pausing = isMissing ? deadline : Deadline(after: .milliseconds(pause))
+                    let isTold = try watch.next(until: pausing)
+                    if isMissing && !isTold { return nil }
+                    if !isMissing { pause = min(pause * 2, 100) }
                 }
             }
+            // The watch comes before the next try, so that what happens in between is not lost.
+            watch = try nearestFolder()
         }
     }
 
