@@ -144,9 +144,10 @@ struct Replug {
             try applier.withTurn(on: wish.vm) { (vm) throws(Problem) in
                 result = try attach(wish, to: vm, wasFreed: wasFreed)
             }
+            if case .failed = result, applier.hasEnded(wish.vm) { return .ended }
             return result
         } catch {
-            return error.reason == .notRunning ? .ended : .failed([error])
+            return error.reason == .notRunning || applier.hasEnded(wish.vm) ? .ended : .failed([error])
         }
     }
 

@@ -49,8 +49,11 @@ struct SourceReturn {
             })
     }
 
+    /// One that does not run is not waited for, beyond the time that a VM may take to appear: it could not be started, or has
+    /// ended again.
     private func waitUntilItAnswers(_ found: any DeviceSource) throws(Problem) {
         let deadline = Deadline(after: SourceReturn.patience)
+        var appearance = Deadline(after: applier.timeout)
         applier.reporter.progress("waiting for VM \(source)", needing: SourceReturn.patience)
         do throws(SourceError) {
             let events = try found.listen(for: [])
@@ -59,15 +62,20 @@ struct SourceReturn {
                     _ = try found.devices(of: .block)
                     return
                 } catch {
-                    guard let events, error.kind == .notRunning || error.kind == .silent, !deadline.hasPassed else {
-                        throw error
+                    switch error.kind {
+                    case .silent: appearance = Deadline(after: applier.timeout)
+                    case .notRunning: if appearance.hasPassed { throw error }
+                    default: throw error
                     }
+                    guard let events, !deadline.hasPassed else { throw error }
                     _ = try? readable(among: [events.descriptor], until: deadline)
                     _ = try? events.take()
                 }
             }
         } catch {
-            throw Problem(.sourceSilent, nil, error.message, remedy: error.remedy ?? "")
+            throw Problem(
+                error.kind == .notRunning ? .sourceNotRunning : .sourceSilent, nil, error.message,
+                remedy: error.remedy ?? "")
         }
     }
 
@@ -81,6 +89,7 @@ struct SourceReturn {
         } catch {
             if error.reason != .notRunning { problems = [error] }
         }
+        if !problems.isEmpty, applier.hasEnded(wish.vm) { return [] }
         for problem in problems {
             applier.reporter.report(
                 Outcome(

@@ -25,6 +25,9 @@ extension Applier {
         do { return Set(try hypervisor.runningVMs()) } catch { throw Problem(error) }
     }
 
+    /// Whether a VM that ran has ended: what failed with it then is no trouble of the device.
+    func hasEnded(_ vm: VMName) -> Bool { (try? hypervisor.runningVMs())?.contains(vm) == false }
+
     /// All rows of the table that can be read.
     func allRows() throws(Problem) -> [TableRow] {
         do { return try store.allAssignments().rows } catch { throw Problem(error) }

@@ -60,12 +60,12 @@ public struct DropIn: Hashable, Sendable {
     private var order: [String] { after.map { "Wants=\($0)" } + after.map { "After=\($0)" } }
 
     /// What is in the drop-in for the unit of a VM that exposes devices: when it is up, VMs that run get what they have
-    /// assigned of it; when it has ended, the journal says what they have lost.
+    /// assigned of it; when it has ended, nobody waits for it any more, and the journal says what they have lost.
     public static func sourceText(of source: VMName, sourcePath: String) -> String {
         let unit = "vmdev-source@\(source).service"
         return
             (head(sourcePath) + [
-                "Wants=\(unit)", "Before=\(unit)", "", "[Service]",
+                "Wants=\(unit)", "Before=\(unit)", "PropagatesStopTo=\(unit)", "", "[Service]",
                 "ExecStopPost=-+/usr/lib/vmdev/vmdev-apply --source-changed=\(source)", "",
             ]).joined(separator: "\n")
     }

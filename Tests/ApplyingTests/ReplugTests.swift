@@ -127,6 +127,17 @@ struct ReplugTests {
         #expect(host.reporter.reasons == [.noRoom])
     }
 
+    @Test("A VM that ends meanwhile is no failure, and the next gets it")
+    func endsMeanwhile() throws {
+        host.simulator.add(media, state: .running)
+        host.store.set([try row("work dom0:sda required"), try row("media dom0:sda auto-attach")])
+        host.source.set([try stick()])
+        host.source.onClaim { [host, work] in host.simulator.crash(work) }
+        #expect(plug() == .success)
+        #expect(ports(of: media) == ["sda"])
+        #expect(host.reporter.kinds == [.attached])
+    }
+
     @Test("A VM that is paused in its own start is left to that")
     func paused() throws {
         host.simulator.add(work, state: .notStarted)

@@ -150,6 +150,18 @@ struct SourceReturnTests {
         #expect(host.reporter.reasons == [.deviceMoved])
     }
 
+    @Test("A VM that ends while its devices come back is no failure, and the next has them")
+    func endsMeanwhile() throws {
+        let other = try VMName("other")
+        host.simulator.add(other, state: .running)
+        try source.plug("2-1", .usb, identity: "46f4:0001:ONE:u080650")
+        host.store.set([try row("work usbvm:2-1 required", .usb), try row("other usbvm:2-1 auto-attach", .usb)])
+        source.onExport { [host, work] in host.simulator.crash(work) }
+        #expect(changed() == .success)
+        #expect(host.reporter.kinds == [.attached])
+        #expect(host.simulator.attached(to: other).count == 1)
+    }
+
     @Test("A VM that is being started, and one that runs no more, is let be")
     func otherStates() throws {
         host.simulator.add(work, state: .notStarted)
@@ -173,6 +185,36 @@ struct SourceReturnTests {
         let before = source.questions
         #expect(changed() == .success)
         #expect(source.questions - before < 10)
+    }
+
+    @Test("A source that comes up is waited for until its exporter answers, whatever comes in between")
+    func comesUp() throws {
+        try attachThree()
+        source.die()
+        source.happens(
+            {
+                $0.start(); $0.hasExporter = false
+            }, { _ in }, { _ in },
+            { source in
+                source.hasExporter = true
+                try? source.plug("sdb", identity: "scsi-DISK")
+            })
+        #expect(host.applier.sourceUp(source.name) == .success)
+        #expect(source.exported == ["sdb"])
+        #expect(host.reporter.progress.last == "waiting for VM usbvm")
+    }
+
+    @Test("One that could not be started, or ends again, is waited for no longer than a VM may take to appear")
+    func doesNotComeUp() throws {
+        try attachThree()
+        host.timeout = .milliseconds(100)
+        source.die()
+        #expect(host.applier.sourceUp(source.name) == .unavailable)
+        source.start()
+        source.hasExporter = false
+        source.happens({ _ in }, { _ in }, { $0.die() })
+        #expect(host.applier.sourceUp(source.name) == .unavailable)
+        #expect(host.reporter.reasons == [.sourceNotRunning, .sourceNotRunning])
     }
 
     @Test("Nobody's name is asked for nothing")

@@ -29,8 +29,15 @@ package final class FakeHost: Sendable {
     package var applier: Applier {
         Applier(
             store: store, sources: [source, usbVM], hypervisor: simulator, root: root, reporter: reporter,
-            timeout: .seconds(5), standardWait: { self.standardWait })
+            timeout: timeout, standardWait: { self.standardWait })
     }
+
+    /// How long a VM may take for an answer, and to appear.
+    package var timeout: Duration {
+        get { limit.withLock { $0 } }
+        set { limit.withLock { $0 = newValue } }
+    }
+    private let limit = Mutex(Duration.seconds(5))
 
     /// How long a start waits for devices whose assignment does not say it.
     package var standardWait: Duration {
@@ -134,6 +141,10 @@ package final class FakeSource: DeviceSource {
         state.withLock { $0.claims[port] = error }
     }
 
+    /// What happens as soon as something is claimed.
+    package func onClaim(_ body: @escaping @Sendable () -> Void) { claimed.withLock { $0 = body } }
+    private let claimed = Mutex<(@Sendable () -> Void)?>(nil)
+
     package func devices(of deviceClass: DeviceClass) throws(SourceError) -> [Device] {
         state.withLock { $0.devices }.filter { $0.deviceClass == deviceClass }
     }
@@ -146,6 +157,7 @@ package final class FakeSource: DeviceSource {
         _ device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions
     ) throws(SourceError) -> Descriptor? {
         if let error = state.withLock({ $0.claims[device.port] }) { throw error }
+        claimed.withLock { $0 }?()
         do { return try Descriptor.open("/dev/null") } catch { throw SourceError(.unreadable, "\(error)") }
     }
 

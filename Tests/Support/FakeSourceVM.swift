@@ -16,10 +16,15 @@ package final class FakeSourceVM: DeviceSource {
 
     private struct State: Sendable {
         var isRunning = true
+        var hasExporter = true
         var devices: [Device] = []
         var exports: [Devices.Port: Export] = [:]
         var plugs: UInt64 = 0
         var questions = 0
+        /// What happens as soon as something is exported.
+        var onExport: (@Sendable () -> Void)?
+        /// What happens next, whenever it is asked in vain.
+        var steps: [@Sendable (FakeSourceVM) -> Void] = []
 
         var live: [Devices.Port: Export] { exports.filter { !$0.value.end.isHungUp } }
     }
@@ -76,6 +81,29 @@ package final class FakeSourceVM: DeviceSource {
     /// Comes up, with nothing plugged in.
     package func start() { state.withLock { $0.isRunning = true } }
 
+    /// Has an exporter that answers, or has none.
+    package var hasExporter: Bool {
+        get { state.withLock { $0.hasExporter } }
+        set { state.withLock { $0.hasExporter = newValue } }
+    }
+
+    /// What happens while somebody waits for it, one thing for each time that he is to ask again.
+    package func happens(_ steps: (@Sendable (FakeSourceVM) -> Void)...) { state.withLock { $0.steps = steps } }
+
+    /// What happens as soon as something is exported.
+    package func onExport(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.onExport = body } }
+
+    package func listen(for references: [DeviceReference]) throws(SourceError) -> (any DeviceEvents)? {
+        do { return FakeClock(source: self, always: try Descriptor.open("/dev/null")) } catch {
+            throw SourceError(.unreadable, "\(error)")
+        }
+    }
+
+    fileprivate func tick() {
+        let step = state.withLock { $0.steps.isEmpty ? nil : $0.steps.removeFirst() }
+        step?(self)
+    }
+
     /// Which ports are exported now.
     package var exported: [String] {
         state.withLock { state in state.live.keys.map(\.description).sorted() }
@@ -87,14 +115,18 @@ package final class FakeSourceVM: DeviceSource {
     package func devices(of deviceClass: DeviceClass) throws(SourceError) -> [Device] {
         let devices = state.withLock { state -> [Device]? in
             state.questions += 1
-            guard state.isRunning else { return nil }
+            guard state.isRunning, state.hasExporter else { return nil }
             let live = state.live
             return state.devices.filter { $0.deviceClass == deviceClass }.sorted { $0.port < $1.port }.map {
                 device in
                 live[device.port].map { device.used(by: $0.vm) } ?? device
             }
         }
-        guard let devices else { throw SourceError(.notRunning, "source VM \(name) is not running") }
+        guard let devices else {
+            throw state.withLock({ $0.isRunning })
+                ? SourceError(.silent, "source VM \(name) runs, but its exporter does not answer")
+                : SourceError(.notRunning, "source VM \(name) is not running")
+        }
         return devices
     }
 
@@ -123,6 +155,7 @@ package final class FakeSourceVM: DeviceSource {
             return false
         }
         if isTaken { throw SourceError(.exported, "\(device.port) is exported already") }
+        state.withLock { $0.onExport }?()
         return device.deviceClass == .usb
             ? .usbStream(theirs)
             : .networkDisk(at: .unix(path: "/run/none"), export: device.port.description, lease: theirs)
@@ -137,6 +170,19 @@ package final class FakeSourceVM: DeviceSource {
     package func giveBackAll(from vm: VMName) throws(SourceError) -> [DeviceReference] { [] }
 
     package func absence(of port: Devices.Port, in deviceClass: DeviceClass) -> String? { nil }
+}
+
+/// It is time to ask again at once.
+private struct FakeClock: DeviceEvents {
+    let source: FakeSourceVM
+    let always: Descriptor
+
+    var descriptor: Int32 { always.raw }
+
+    func take() throws(SourceError) -> Bool {
+        source.tick()
+        return true
+    }
 }
 
 extension Device {

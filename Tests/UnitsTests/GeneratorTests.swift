@@ -155,6 +155,7 @@ struct GeneratorTests {
         let text = try #require(files["qemu@sys-usb.service.d/vmdev-source.conf"])
         for line in [
             "Wants=vmdev-source@sys-usb.service", "Before=vmdev-source@sys-usb.service",
+            "PropagatesStopTo=vmdev-source@sys-usb.service",
             "ExecStopPost=-+/usr/lib/vmdev/vmdev-apply --source-changed=sys-usb",
         ] { #expect(text.split(separator: "\n").contains { $0 == line }, "\(line)") }
         #expect(files["qemu@other.service.d/vmdev-source.conf"] == nil, "it is none that vmdev.conf names")
