@@ -162,43 +162,103 @@ struct SourceVMTests {
         #expect(try vm.monitor.attachments().count == 1)
     }
 
-    @Test("A source that tells of another size than its disk has does not get its disk into the VM")
-    func liar() throws {
+    /// A source VM that tells of a disk `sdz` of 2 MiB, and whose NBD server is what `server` starts at the path of its socket.
+    private func hostile(_ name: String, server: (String) throws -> Child) throws -> [Child] {
         let channel = SourceAddress.channel(for: try Port("sdz", of: .block), of: .block)
-        let folder = temporaryPath("liar")
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        let image = folder + "/image"
-        try Data(count: 1 << 20).write(to: URL(filePath: image))
         let device =
             #"{"port":"sdz","title":"x","instance":"b/1","key":"block-8:0","size":2097152,"read-only":false}"#
-        try """
-        read line
-        case $line in
-        *list*) echo '{"vmdev":1,"devices":[\(device)]}' ;;
-        *export*) echo '{"vmdev":1,"export":{"channel":\(channel),"name":"sdz"}}'; exec cat >/dev/null ;;
-        esac
-        """.write(toFile: folder + "/script", atomically: true, encoding: .utf8)
-        let path = host.root + "/run/export.sock"
+        let script = """
+            read line
+            case $line in
+            *usb*list*) echo '{"vmdev":1,"devices":[]}' ;;
+            *list*) echo '{"vmdev":1,"devices":[\(device)]}' ;;
+            *export*) echo '{"vmdev":1,"export":{"channel":\(channel),"name":"sdz"}}'; exec cat >/dev/null ;;
+            esac
+            """
+        let path = host.root + "/run/\(name).sock"
+        let exporter = try listener(at: path, script)
+        let child = try server("\(path).\(channel)")
+        try appear("\(path).\(channel)")
+        return [exporter, child]
+    }
+
+    /// Runs the script for each connection to a socket.
+    private func listener(at path: String, _ script: String) throws -> Child {
+        let child = try Child("systemd-socket-activate", ["--accept", "--inetd", "-l", path, "sh", "-c", script])
+        try appear(path)
+        return child
+    }
+
+    private func appear(_ path: String) throws {
         let watch = try FolderWatch(host.root + "/run")
-        let exporter = try Child(
-            "systemd-socket-activate", ["--accept", "--inetd", "-l", path, "sh", folder + "/script"])
-        let server = try Child(
-            "qemu-nbd", ["--persistent", "-f", "raw", "-x", "sdz", "-k", "\(path).\(channel)", image])
-        defer {
-            exporter.kill()
-            server.kill()
-        }
         let deadline = Deadline(after: .seconds(60))
-        while access(path, F_OK) != 0 || access("\(path).\(channel)", F_OK) != 0 {
+        while access(path, F_OK) != 0 {
             try #require(try watch.next(until: deadline), "nobody listens on \(path)")
         }
-        try host.write("/etc/vmdev/vmdev.conf", "[Source sys-usb]\nAddress=unix:/run/export.sock\n")
+    }
+
+    @Test("A source that tells of another size than its disk has does not get its disk into the VM")
+    func liar() throws {
+        let image = host.root + "/image"
+        try Data(count: 1 << 20).write(to: URL(filePath: image))
+        let children = try hostile("liar") { path in
+            try Child("qemu-nbd", ["--persistent", "-f", "raw", "-x", "sdz", "-k", path, image])
+        }
+        defer { for child in children { child.kill() } }
+        try host.write("/etc/vmdev/vmdev.conf", "[Source sys-usb]\nAddress=unix:/run/liar.sock\n")
         try host.assign("work block sys-usb:sdz required -")
         let vm = try VM("work", on: host)
         let outcome = try host.apply("work", "--boot")
         #expect(outcome.status == 74, "\(outcome)")
         #expect(outcome.errors.contains("1048576 bytes"), "\(outcome)")
         #expect(try vm.endedWithoutRunning())
+    }
+
+    @Test(
+        "An NBD server that says nothing, talks nonsense or hangs up ends the start with an error that names its VM",
+        arguments: ["exec cat >/dev/null", "echo 220 smtp; exec cat >/dev/null", "exit"])
+    func mute(server: String) throws {
+        let children = try hostile("mute") { try listener(at: $0, server) }
+        defer { for child in children { child.kill() } }
+        try host.write("/etc/vmdev/vmdev.conf", "[Source sys-usb]\nAddress=unix:/run/mute.sock\n")
+        try host.assign("work block sys-usb:sdz required -")
+        let vm = try VM("work", on: host)
+        let outcome = try host.apply("work", "--boot")
+        #expect(outcome.status == 74 || outcome.status == 75, "\(outcome)")
+        #expect(outcome.errors.contains("sys-usb:sdz"), "\(outcome)")
+        #expect(try vm.endedWithoutRunning())
+    }
+
+    @Test("Beside two hostile sources a VM gets the disks of its host and of a good source")
+    func others() throws {
+        let (own, given) = (try LoopDisk(), try LoopDisk())
+        let source = try SourceHost(for: host)
+        let children =
+            try hostile("mute") { try listener(at: $0, "exec cat >/dev/null") }
+            + [listener(at: host.root + "/run/silent.sock", "exec cat >/dev/null")]
+        defer { for child in children { child.kill() } }
+        try host.write(
+            "/etc/vmdev/vmdev.conf",
+            """
+            [Source sys-usb]
+            Address=unix:/run/export.sock
+            [Source mute]
+            Address=unix:/run/mute.sock
+            [Source silent]
+            Address=unix:/run/silent.sock
+
+            """)
+        try host.assign(
+            "work block mute:sdz auto-attach timeout=0", "work block silent:sda auto-attach timeout=0",
+            "work block dom0:\(own.port) required -", "work block sys-usb:\(given.port) required -")
+        let vm = try VM("work", on: host)
+        let outcome = try host.apply("work", "--boot")
+        #expect(outcome.status == 0, "\(outcome)")
+        #expect(try vm.monitor.status() == "running")
+        #expect(try vm.monitor.attachments().count == 2)
+        for name in ["mute:sdz", "block device silent:sda"] {
+            #expect(outcome.errors.contains(name), "\(outcome)")
+        }
+        source.stop()
     }
 }
