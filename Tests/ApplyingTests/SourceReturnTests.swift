@@ -150,6 +150,21 @@ struct SourceReturnTests {
         #expect(host.reporter.reasons == [.deviceMoved])
     }
 
+    @Test("An attempt that fails ends the export, at a start and in a VM that runs", arguments: [true, false])
+    func undone(isStart: Bool) throws {
+        host.simulator.add(work, state: isStart ? .notStarted : .running)
+        try source.plug("sdb", identity: "scsi-DISK")
+        try source.plug("2-1", .usb, identity: "46f4:0001:ONE:u080650")
+        host.store.set([try row("work usbvm:sdb required"), try row("work usbvm:2-1 required", .usb)])
+        for device in try source.devices(of: .block) + source.devices(of: .usb) {
+            host.simulator.script(work, .attachesNothing(AttachmentID(of: device)))
+        }
+        #expect(host.applier.apply(to: work, on: isStart ? .boot : .byHand) == .refused)
+        #expect(source.exported == [])
+        #expect(try host.locks.live() == [])
+        #expect(host.simulator.state(of: work) == (isStart ? nil : .running))
+    }
+
     @Test("A VM that ends while its devices come back is no failure, and the next has them")
     func endsMeanwhile() throws {
         let other = try VMName("other")

@@ -7,7 +7,7 @@ import Testing
 /// What every hypervisor that takes devices of other VMs keeps to: the conformance suite for a foreign source.
 @Suite("A device of another VM", .needsQEMU) struct ForeignSourceTests {
     static let benches: [Bench] = [.simulator, .q35, .i440fx]
-    let soon = Deadline(after: .seconds(20))
+    let soon = Deadline(after: .seconds(60))
 
     private func request(_ stick: RedirectedStick, port: String = "2-1") throws -> AttachRequest {
         let device = Device(
@@ -124,6 +124,85 @@ import Testing
         let end = Descriptor(owning: ours)
         while try end.wait(.readable, until: soon), try !end.read(upTo: 4096).isEmpty {}
         #expect(!soon.hasPassed)
+    }
+
+    // MARK: Disks
+
+    @Test(
+        "A disk that its source gives is there before the VM starts, and stays, written to or not",
+        arguments: benches,
+        [true, false])
+    func disk(bench: Bench, readOnly: Bool) throws {
+        let started = try bench.start()
+        let vm = try started.connect()
+        let disk = try ExportedDisk(readOnly: readOnly)
+        let request = try disk.request(readOnly: readOnly)
+        #expect(try vm.place([request]) == [nil])
+        try vm.attach(request)
+        #expect(try vm.verify([request]) == [nil])
+        #expect(try vm.state() == .notStarted)
+        try vm.resume()
+        #expect(try vm.attachments() == [request.id])
+        #expect(try vm.verify([request]) == [nil])
+        withExtendedLifetime(disk) {}
+    }
+
+    @Test(
+        "A disk that is not what its source told of it does not pass verification", arguments: [Bench.q35, .i440fx])
+    func otherDisk(bench: Bench) throws {
+        let started = try bench.start()
+        let vm = try started.connect()
+        let disk = try ExportedDisk()
+        let request = try disk.request(size: ExportedDisk.size * 2)
+        try vm.attach(request)
+        let error = try #require(try vm.verify([request]).first ?? nil)
+        #expect(error.kind == .notVerified)
+        #expect(error.message.contains("sys-usb:sdb"))
+        withExtendedLifetime(disk) {}
+    }
+
+    @Test("A disk that can only be read is not had for writing", arguments: [Bench.q35, .i440fx])
+    func readOnlyDisk(bench: Bench) throws {
+        let started = try bench.start()
+        let vm = try started.connect()
+        let disk = try ExportedDisk(readOnly: true)
+        let error = #expect(throws: HypervisorError.self) { try vm.attach(disk.request()) }
+        disk.forget()
+        #expect(error?.kind == .refused, "\(error?.message ?? "")")
+        #expect(try vm.attachments() == [])
+        #expect(try !disk.isHeld(until: soon), "its export has ended with the attempt")
+    }
+
+    @Test(
+        "The export lasts until the disk is detached, or the VM ends, however that is", arguments: benches,
+        [true, false])
+    func exportEnds(bench: Bench, byDetaching: Bool) throws {
+        let started = try bench.start()
+        let vm = try started.connect()
+        let disk = try ExportedDisk()
+        let id: AttachmentID
+        do {
+            let request = try disk.request()
+            id = request.id
+            try vm.attach(request)
+        }
+        disk.forget()
+        #expect(try disk.isHeld(until: Deadline(after: .zero)))
+        if byDetaching { try vm.detach(id, until: soon) } else { started.kill() }
+        #expect(try !disk.isHeld(until: soon))
+    }
+
+    @Test("When the source dies the VM runs on, and has its disk still", arguments: benches)
+    func sourceDies(bench: Bench) throws {
+        let started = try bench.start()
+        let vm = try started.connect()
+        let disk = try ExportedDisk()
+        let request = try disk.request()
+        try vm.attach(request)
+        try vm.resume()
+        disk.stop()
+        #expect(try vm.state() == .running)
+        #expect(try vm.attachments() == [request.id])
     }
 
     private func pair() throws -> (Int32, Int32) {

@@ -23,7 +23,8 @@ extension QEMUVM {
             return HypervisorError(
                 .unsupported, "VM \(name), \(what): its QEMU is too old: \(error)", remedy: "Use QEMU 7.2 or later")
         }
-        let known = QEMUFault.all.first { fault in text.contains(fault.text) }
+        let faults = (request.device.source.isHost ? [] : QEMUFault.served) + QEMUFault.all
+        let known = faults.first { fault in text.contains(fault.text) }
         guard let known else { return failure(what, error) }
         return HypervisorError(
             known.kind, "VM \(name): \(device) \(known.message) (\(error))", remedy: known.remedy)
@@ -38,6 +39,22 @@ private struct QEMUFault {
     let message: String
     var remedy: String?
 
+    /// What it says of a disk that another VM serves.
+    static let served = [
+        QEMUFault(
+            text: "Permission denied", kind: .refused,
+            message: "cannot be had: its source VM serves it for reading only", remedy: "Use read-only=yes"),
+        QEMUFault(
+            text: "cancelled by timeout", kind: .refused,
+            message: "cannot be had: its source VM does not serve it in time",
+            remedy: QEMUFault.look),
+        QEMUFault(
+            text: "initial magic", kind: .refused, message: "cannot be had: what its source VM serves is no disk",
+            remedy: QEMUFault.look),
+    ]
+
+    private static let look = "Look into the journal of vmdev-export in the source VM"
+
     static let all = [
         QEMUFault(
             text: "Permission conflict on node", kind: .taken, message: "is in use by another disk of the same VM",
@@ -47,7 +64,7 @@ private struct QEMUFault {
             remedy: "Detach it first"),
         QEMUFault(
             text: "Failed to connect to", kind: .refused, message: "cannot be had: its source VM does not serve it",
-            remedy: "Look into the journal of vmdev-export in the source VM"),
+            remedy: QEMUFault.look),
         QEMUFault(text: "No such file or directory", kind: .refused, message: "has gone"),
         QEMUFault(text: "No such device", kind: .refused, message: "has gone"),
         QEMUFault(
