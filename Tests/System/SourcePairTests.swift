@@ -27,6 +27,17 @@ struct SourcePairTests {
     @Test("The guest sees the stick with its serial number and the disk, and reads and writes both")
     func both() throws {
         let (source, sourceConsole) = try pair.startSource()
+        // What systemd would start there for what is plugged in, to tell the host.
+        for (device, action, unit) in [
+            ("/sys/block/sdb", "add", "vmdev-announce@block:8:16:[0-9][0-9]*.service"),
+            ("/sys/bus/usb/devices/2-1", "bind", "vmdev-announce@usb:189:[0-9]*:[0-9][0-9]*.service"),
+        ] {
+            try sourceConsole.run(
+                """
+                udevadm trigger --action=\(action) --settle \(device) && \
+                udevadm info --query=property \(device) | cat | grep -x 'SYSTEMD_WANTS=\(unit)'
+                """)
+        }
         try assignBoth()
         let (stick, disk) = (try checksum(pair.stick), try checksum(pair.disk))
         let work = try pair.startTarget()
