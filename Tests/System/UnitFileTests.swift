@@ -17,10 +17,10 @@ struct UnitFileTests {
     }
 
     @Test(
-        "The oneshots by themselves are exposed at 2.5 at most",
+        "What runs by itself is exposed at 2.5 at most",
         arguments: [
             "vmdev@", "vmdev-started@", "vmdev-replug@", "vmdev-source@", "vmdev-announced",
-            "vmdev-announce@",
+            "vmdev-announce@", "libvirt-vm@",
         ])
     func exposure(name: String) throws {
         let outcome = try run(
