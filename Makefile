@@ -24,7 +24,7 @@ LOCKING = ^(Applying|Control)Tests
 # A whole host on an emulated processor: it runs alone, so that the others leave it the time that it needs.
 LAB = ^SystemTests.LabTests
 
-.PHONY: build demo lab test install deb crash fuzz bench clean help
+.PHONY: build demo lab test install deb crash fuzz sanitize bench clean help
 
 # The C++ library that Swift's own needs is linked in: to load it takes a fifth of the start of a program. With no archive of it
 # the shared one is taken. No program looks for libraries beside itself.
@@ -70,6 +70,10 @@ crash: ## kill the programs at each system call in turn, and have each one fail 
 fuzz: ## feed whatever reads what others wrote with made-up input, FUZZ_SECONDS (300) each
 	@.ci/packages build
 	SWIFT='$(SWIFT)' Tests/Fuzz/fuzz $(FUZZ_SECONDS)
+
+sanitize: ## the unit tests under AddressSanitizer, LeakSanitizer and ThreadSanitizer (as root; ten minutes)
+	@.ci/packages test
+	SWIFT='$(SWIFT)' Tests/Sanitize/sanitize '$(LOCKING)'
 
 bench: build ## measure the programs beside the least that the same job takes, into .build/bench.json (as root)
 	@.ci/packages bench

@@ -5,7 +5,6 @@ import Foundation
 package import HostDevices
 package import Hypervisors
 package import Platform
-import Synchronization
 
 /// A host in memory: devices, a table and a simulated hypervisor; only the locks are real files.
 package final class FakeHost: Sendable {
@@ -37,14 +36,14 @@ package final class FakeHost: Sendable {
         get { limit.withLock { $0 } }
         set { limit.withLock { $0 = newValue } }
     }
-    private let limit = Mutex(Duration.seconds(5))
+    private let limit = Guarded(Duration.seconds(5))
 
     /// How long a start waits for devices whose assignment does not say it.
     package var standardWait: Duration {
         get { wait.withLock { $0 } }
         set { wait.withLock { $0 = newValue } }
     }
-    private let wait = Mutex(Duration.zero)
+    private let wait = Guarded(Duration.zero)
 
     package var locks: LockFolder { LockFolder(root: root) }
 
@@ -86,11 +85,13 @@ package func disk(
 /// The host's devices, as a test sets them.
 package final class FakeSource: DeviceSource {
     package let name = VMName.host
-    private let state = Mutex<(devices: [Device], claims: [Devices.Port: SourceError], givenBack: [Devices.Port])>(
+    private let state = Guarded<
+        (devices: [Device], claims: [Devices.Port: SourceError], givenBack: [Devices.Port])
+    >(
         ([], [:], []))
-    private let objections = Mutex<[Devices.Port: (error: SourceError, unlessWith: Devices.Port?)]>([:])
+    private let objections = Guarded<[Devices.Port: (error: SourceError, unlessWith: Devices.Port?)]>([:])
 
-    private let news = Mutex<[@Sendable (FakeSource) -> Void]?>(nil)
+    private let news = Guarded<[@Sendable (FakeSource) -> Void]?>(nil)
 
     /// What is heard while a start waits, one after the other and at once: each may change what there is. Until this is
     /// called, nothing is ever heard, as where udev does not run.
@@ -124,7 +125,7 @@ package final class FakeSource: DeviceSource {
         return together.contains { $0.port == other } ? nil : error
     }
 
-    private let gone = Mutex<Set<UInt64>>([])
+    private let gone = Guarded<Set<UInt64>>([])
 
     /// What was there with that sequence number has been plugged out.
     package func setGone(_ sequence: UInt64) { _ = gone.withLock { $0.insert(sequence) } }
@@ -143,7 +144,7 @@ package final class FakeSource: DeviceSource {
 
     /// What happens as soon as something is claimed.
     package func onClaim(_ body: @escaping @Sendable () -> Void) { claimed.withLock { $0 = body } }
-    private let claimed = Mutex<(@Sendable () -> Void)?>(nil)
+    private let claimed = Guarded<(@Sendable () -> Void)?>(nil)
 
     package func devices(of deviceClass: DeviceClass) throws(SourceError) -> [Device] {
         state.withLock { $0.devices }.filter { $0.deviceClass == deviceClass }
@@ -195,7 +196,7 @@ private struct FakeEvents: DeviceEvents {
 
 /// A table in memory.
 package final class FakeStore: AssignmentStore {
-    private let reading = Mutex(TableReading())
+    private let reading = Guarded(TableReading())
 
     package init() {}
 
@@ -230,9 +231,9 @@ package final class FakeStore: AssignmentStore {
 package final class Recorder: Reporter {
     package init() {}
 
-    private let told = Mutex<[Outcome]>([])
+    private let told = Guarded<[Outcome]>([])
 
-    private let states = Mutex<[String]>([])
+    private let states = Guarded<[String]>([])
 
     package func report(_ outcome: Outcome) { told.withLock { $0.append(outcome) } }
     package func progress(_ text: String) { states.withLock { $0.append(text) } }

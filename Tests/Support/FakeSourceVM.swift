@@ -2,7 +2,6 @@ package import Devices
 import Glibc
 package import HostDevices
 package import Platform
-import Synchronization
 
 /// A VM in memory that exposes devices: what it exports is exported as long as both sides keep the connection.
 package final class FakeSourceVM: DeviceSource {
@@ -29,7 +28,7 @@ package final class FakeSourceVM: DeviceSource {
         var live: [Devices.Port: Export] { exports.filter { !$0.value.end.isHungUp } }
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     package init(_ name: String) throws { self.name = try VMName(name) }
 

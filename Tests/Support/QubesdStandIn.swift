@@ -2,18 +2,17 @@ import Foundation
 import Glibc
 package import Hypervisors
 package import Platform
-import Synchronization
 
 /// A qubesd of our own, written from the protocol alone: VMs in memory behind a real socket. It is strict about what it
 /// is asked, and can be told to misbehave.
 package final class QubesdStandIn: Sendable {
     package let root: Root
-    private let model: Mutex<QubesModel>
+    private let model: Guarded<QubesModel>
     private let listener: Int32
-    private let requests = Mutex<[String]>([])
-    private let faults = Mutex<[(prefix: String, fault: Fault)]>([])
-    private let held = Mutex<[Int32]>([])
-    private let listened = Mutex<(@Sendable (QubesdStandIn) -> Void)?>(nil)
+    private let requests = Guarded<[String]>([])
+    private let faults = Guarded<[(prefix: String, fault: Fault)]>([])
+    private let held = Guarded<[Int32]>([])
+    private let listened = Guarded<(@Sendable (QubesdStandIn) -> Void)?>(nil)
     private let turns = TurnGate()
 
     /// What it does wrong when the beginning of a request is as told.
@@ -39,7 +38,7 @@ package final class QubesdStandIn: Sendable {
         ownsRoot = place == nil
         try FileManager.default.createDirectory(atPath: path + "/var/run", withIntermediateDirectories: true)
         root = Root(path)
-        model = Mutex(QubesModel(release: release))
+        model = Guarded(QubesModel(release: release))
         listener = QubesdStandIn.listen(at: path + "/var/run/qubesd.sock")
         let thread = Thread { [weak self, listener] in
             while true {

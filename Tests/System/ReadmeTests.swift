@@ -21,6 +21,7 @@ struct ReadmeTests {
         "make install": ("units/debian/make-deb", "install"),
         "make crash": ("Makefile", "--filter CrashTests"),
         "make fuzz": ("Makefile", "Tests/Fuzz/fuzz 3"),
+        "make sanitize": ("Makefile", "Tests/Sanitize/sanitize"),
         "make bench": ("Makefile", "vmdev-bench"),
         "vmdevctl usb attach --persistent work dom0:2-1.4": ("Tests/System/Lab/scenarios", "vmdevctl usb a"),
         "vmdevctl usb assign work dom0:2-1 -o timeout=1min": ("Tests/System/Lab/scenarios", "vmdevctl usb assign"),

@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 import Platform
-import Synchronization
+import TestSupport
 
 /// Something at the other end of a QMP socket that plays a script to its first client; then it closes.
 final class ScriptedPeer: Sendable {
@@ -27,7 +27,7 @@ final class ScriptedPeer: Sendable {
 
     /// Where it listens.
     let path: String
-    private let seen = Mutex<[Command]>([])
+    private let seen = Guarded<[Command]>([])
 
     /// A command as it came.
     struct Command: Sendable {
