@@ -47,6 +47,13 @@ public struct AssignmentTable: AssignmentStore {
         try edit { $0.removing(where: isUnwanted) }
     }
 
+    /// The same among the assignments of one VM; the rows of other VMs are passed over, not read.
+    public func remove(
+        from vm: VMName, where isUnwanted: (Assignment) -> Bool
+    ) throws(TableError) -> [Assignment] {
+        try edit { $0.removing(from: vm, where: isUnwanted) }
+    }
+
     private func read(_ matcher: RowMatcher?) throws(TableError) -> TableReading {
         for _ in 0..<AssignmentTable.attempts {
             guard let file = try TableFile.open(path) else { return TableReading() }

@@ -88,10 +88,11 @@ enum RowFormat {
         guard !bytes.contains(0) else {
             throw RowFault(name, "it holds a NUL byte: expected UTF-8 text; the file may be damaged, restore it")
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
+        do {
+            return String(copying: try UTF8Span(validating: bytes.span))
+        } catch {
             throw RowFault(name, "'\(printable(bytes, limit: 80))' is not UTF-8 text: expected a file in UTF-8")
         }
-        return text
     }
 
     private static func reading<Value>(

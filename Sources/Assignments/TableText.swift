@@ -37,10 +37,10 @@ struct TableText {
             bytes: pieces.isEmpty ? nil : replacing(pieces))
     }
 
-    /// Removes the lines of the assignments that `isUnwanted` chooses; of several lines with one reference the first
-    /// is answered.
-    func removing(where isUnwanted: (Assignment) -> Bool) -> Edit<[Assignment]> {
-        let unwanted = rows(of: nil).filter { isUnwanted($0.assignment) }
+    /// Removes the lines of the assignments that `isUnwanted` chooses, of one VM or of all; of several lines with one
+    /// reference the first is answered.
+    func removing(from vm: VMName? = nil, where isUnwanted: (Assignment) -> Bool) -> Edit<[Assignment]> {
+        let unwanted = rows(of: vm).filter { isUnwanted($0.assignment) }
         var removed: [Assignment] = []
         var wishes: Set<Wish> = []
         for row in unwanted where wishes.insert(Wish(row.assignment)).inserted { removed.append(row.assignment) }

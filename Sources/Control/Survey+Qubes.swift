@@ -5,6 +5,9 @@ internal import Hypervisors
 internal import Qubes
 
 extension Survey {
+    /// How many of the devices of one VM that are not understood are told one by one.
+    private static let toldFaults = 10
+
     /// All that qubesd knows of a class. What one VM does not tell is a warning; a qubesd that does not answer in time is a
     /// failure, because nobody knows what it would have said.
     init(_ deviceClass: DeviceClass, of admin: QubesAdmin, withAssignments: Bool) throws(Failure) {
@@ -32,9 +35,15 @@ extension Survey {
 
     private mutating func rows<Row>(_ answer: QubesAdmin.Answer<Row>) throws(Failure) -> QubesAdmin.List<Row>? {
         let list = try answered(answer)
-        for fault in list?.faults ?? [] {
+        let faults = list?.faults ?? []
+        for fault in faults.prefix(Survey.toldFaults) {
             warnings.append(
                 "VM \(answer.vm): \(deviceClass) device \(fault.head) is not understood: \(fault.error)")
+        }
+        if faults.count > Survey.toldFaults {
+            warnings.append(
+                "VM \(answer.vm): \(faults.count - Survey.toldFaults) more of its \(deviceClass) devices are not understood"
+            )
         }
         return list
     }

@@ -63,21 +63,29 @@ public struct Survey: Sendable {
     public func rows(
         of vms: Set<VMName>?, excluding: Set<VMName> = [], withAssignments: Bool
     ) -> [Row] {
-        // Each assignment is matched once: a table may have ten thousand, and a host a hundred devices.
-        let meant = Dictionary(grouping: assignments, by: { device(of: $0.device) })
-        var rows = devices.map { device in
-            Row(
-                name: device.name, device: device, summary: describe(device),
-                attachments: attachments.filter { $0.canonical.key == device.canonical.key },
-                assignments: meant[device] ?? [], identity: device.identities.first,
-                alsoKnownAs: others(of: device))
+        // Each is looked up, not compared with each: a table and a source may have ten thousand.
+        let index = DeviceIndex(devices)
+        let meant = Dictionary(grouping: assignments) { assignment -> Device? in
+            if case .found(let device, _) = index.match(assignment.device) { device } else { nil }
         }
-        for record in attachments where !rows.contains(where: { $0.attachments.contains(record) }) {
+        let held = Dictionary(grouping: attachments, by: \.canonical.key)
+        // A device may be in more than one port; what a source lists twice in the same one is no further port.
+        let ports = Dictionary(grouping: devices, by: \.canonical.key).mapValues { alike in
+            Dictionary(alike.map { ($0.port, $0.name) }) { first, _ in first }.sorted { $0.key < $1.key }
+        }
+        var rows = devices.map { device in
+            let key = device.canonical.key
+            return Row(
+                name: device.name, device: device, summary: describe(device), attachments: held[key] ?? [],
+                assignments: meant[device] ?? [], identity: device.identities.first,
+                alsoKnownAs: (ports[key] ?? []).filter { $0.key != device.port }.map(\.value))
+        }
+        let wished = Dictionary(grouping: assignments, by: \.device)
+        for record in attachments where ports[record.canonical.key] == nil {
             rows.append(
                 Row(
                     name: name(record.device), device: nil, summary: "(gone)", attachments: [record],
-                    assignments: assignments.filter { $0.device == record.device },
-                    identity: record.device.identity))
+                    assignments: wished[record.device] ?? [], identity: record.device.identity))
         }
         if withAssignments {
             let shown = Set(rows.flatMap(\.assignments))
@@ -109,15 +117,6 @@ public struct Survey: Sendable {
             return "there is no \(deviceClass) device of \(vms.sorted().map(\.description).joined(separator: ", "))"
         }
         return devices.isEmpty ? "this host has no \(deviceClass) devices" : "no other \(deviceClass) devices"
-    }
-
-    private func others(of device: Device) -> [String] {
-        devices.filter { $0.canonical.key == device.canonical.key && $0.port != device.port }.map(\.name)
-    }
-
-    /// The device that is meant, if it is there.
-    private func device(of reference: DeviceReference) -> Device? {
-        if case .found(let device, _) = reference.match(among: devices) { device } else { nil }
     }
 
     private func isBefore(_ left: Row, _ right: Row) -> Bool {

@@ -13,29 +13,40 @@ struct TextTable {
 
     /// The lines, each with its line break.
     var text: String {
+        let columns = rows.map { $0.map(\.columns) }
         var widths: [Int] = []
-        for row in rows {
-            for (column, cell) in row.enumerated() {
+        for counts in columns {
+            for (column, count) in counts.enumerated() {
                 if column < widths.count {
-                    widths[column] = max(widths[column], cell.columns)
+                    widths[column] = max(widths[column], count)
                 } else {
-                    widths.append(cell.columns)
+                    widths.append(count)
                 }
             }
         }
-        return rows.map { row in
-            let cells = zip(row, widths).map { cell, width in
-                cell + String(repeating: " ", count: max(0, width - cell.columns))
+        // As bytes: a list may have ten thousand lines, and where a character ends is costly to find out.
+        let blank = UInt8(ascii: " ")
+        var text: [UInt8] = []
+        for (row, counts) in zip(rows, columns) {
+            let start = text.count
+            for ((cell, count), width) in zip(zip(row, counts), widths) {
+                text += cell.utf8
+                text += repeatElement(blank, count: width - count + 2)
             }
-            let line = cells.joined(separator: "  ")
-            return String(line.reversed().drop { $0 == " " }.reversed()) + "\n"
-        }.joined()
+            let end = text[start...].lastIndex { $0 != blank }.map { $0 + 1 } ?? start
+            text.removeLast(text.count - end)
+            text.append(UInt8(ascii: "\n"))
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 }
 
 extension String {
     /// How many columns of a terminal it fills: two for each character of East Asia and for an emoji (Unicode TR #11).
-    var columns: Int { reduce(0) { $0 + ($1.unicodeScalars.first?.isWide == true ? 2 : 1) } }
+    var columns: Int {
+        if utf8.allSatisfy({ $0 < 0x80 }) { return utf8.count }
+        return reduce(0) { $0 + ($1.unicodeScalars.first?.isWide == true ? 2 : 1) }
+    }
 }
 
 extension Unicode.Scalar {

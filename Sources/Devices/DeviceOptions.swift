@@ -38,10 +38,12 @@ public struct DeviceOptions: Hashable, Sendable {
 
     /// Reads one `key=value`.
     public static func pair(parsing text: some StringProtocol) throws(SyntaxError) -> (key: String, value: String) {
-        guard let equals = text.firstIndex(of: "="), equals > text.startIndex else {
+        // Of a type that is known, and by bytes, for the sake of long tables.
+        let text = String(text)
+        guard let equals = text.utf8.firstIndex(of: UInt8(ascii: "=")), equals > text.startIndex else {
             throw SyntaxError("option", text, expected: "NAME=VALUE, such as read-only=yes")
         }
-        return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+        return (String(text[..<equals]), String(text[text.utf8.index(after: equals)...]))
     }
 
     /// The value of an option, if it was given.

@@ -2,9 +2,10 @@
 /// sequences, line breaks and the marks that reorder text (Unicode bidi) become "?", and what is longer than `limit`
 /// characters is cut with "…".
 public func printable(_ text: some StringProtocol, limit: Int = 256) -> String {
-    // Nearly all of it is plain ASCII, and a table of a thousand rows has many.
+    // Nearly all of it is plain ASCII, and a table of a thousand rows has many; what is generic is several times slower.
+    let text = String(text)
     let bytes = text.utf8
-    if bytes.count <= limit, bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return String(text) }
+    if bytes.count <= limit, bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return text }
     var result = String.UnicodeScalarView()
     var count = 0
     for scalar in text.unicodeScalars {

@@ -29,6 +29,7 @@ import Testing
             }
         let match = try DeviceReference(parsing: reference, of: .mic).match(among: devices.shuffled())
         #expect(text(match) == means)
+        #expect(try DeviceIndex(devices).match(DeviceReference(parsing: reference, of: .mic)) == match)
     }
 
     struct Case: CustomTestStringConvertible {
@@ -80,7 +81,11 @@ import Testing
                 }, title: "", canonical: CanonicalDevice(key: text))
         }
         let reference = try DeviceReference(parsing: example.reference, of: .block)
-        #expect(text(reference.match(among: devices, follow: example.follow)) == example.means)
+        let match = reference.match(among: devices, follow: example.follow)
+        #expect(text(match) == example.means)
+        #expect(
+            DeviceIndex(devices).match(reference, follow: example.follow) == match,
+            "one of many is found as one alone")
     }
 
     private func text(_ match: Match) -> String {
@@ -101,6 +106,7 @@ import Testing
         #expect(
             try DeviceReference(parsing: "dom0:*:A", of: .usb).match(among: [camera])
                 == .found(camera, movedFrom: nil))
+        #expect(DeviceIndex([camera]).match(try DeviceReference(parsing: "dom0:*:A", of: .block)) == .absent)
     }
 
     @Test("What the CLI stores of a device means that device")
