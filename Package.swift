@@ -91,19 +91,20 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: testing),
         .testTarget(
-            name: "ExportProtocolTests", dependencies: ["Devices", "ExportProtocol"], swiftSettings: testing),
+            name: "ExportProtocolTests", dependencies: ["Devices", "ExportProtocol", "TestSupport"],
+            swiftSettings: testing),
         .testTarget(
             name: "SourceVMsTests",
             dependencies: ["Devices", "ExportProtocol", "HostDevices", "Platform", "SourceVMs"],
             swiftSettings: testing),
-        .testTarget(name: "DevicesTests", dependencies: ["Devices"], swiftSettings: testing),
+        .testTarget(name: "DevicesTests", dependencies: ["Devices", "TestSupport"], swiftSettings: testing),
         .testTarget(
             name: "SettingsTests",
-            dependencies: ["Devices", "Platform", "Settings"],
+            dependencies: ["Devices", "Platform", "Settings", "TestSupport"],
             swiftSettings: testing),
         .testTarget(
             name: "AssignmentsTests",
-            dependencies: ["Assignments", "Devices", "Platform"],
+            dependencies: ["Assignments", "Devices", "Platform", "TestSupport"],
             swiftSettings: testing),
         .testTarget(
             name: "SystemdTests", dependencies: ["Platform", "Systemd", "TestSupport"], swiftSettings: testing),

@@ -1,6 +1,7 @@
 import Devices
 import Foundation
 import Platform
+import TestSupport
 import Testing
 
 @testable import Assignments
@@ -267,19 +268,6 @@ import Testing
             }
             #expect(try host.bytes == Array(lines.joined()))
         }
-    }
-}
-
-/// The same numbers in each run.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }
 

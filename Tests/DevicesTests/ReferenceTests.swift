@@ -1,4 +1,5 @@
 import Devices
+import TestSupport
 import Testing
 
 @Suite struct ReferenceTests {
@@ -75,6 +76,32 @@ import Testing
     func bad(_ deviceClass: DeviceClass, _ text: String, _ subject: String) {
         let error = #expect(throws: SyntaxError.self) { try DeviceReference(parsing: text, of: deviceClass) }
         #expect(error?.subject == subject)
+    }
+
+    @Test(
+        "Every random reference, set of options and identity is read as it is shown",
+        arguments: DeviceClass.allCases)
+    func roundTrip(deviceClass: DeviceClass) throws {
+        var random = SeededGenerator(seed: 99)
+        let ports: [DeviceClass: [String]] = [
+            .block: ["sda", "nvme0n1p2", "cciss_c0d0"], .usb: ["2-1", "1-4.2.7"],
+            .pci: ["00_1f.2", "0001_02_03.4", "00_1c.0-00_00.0", "10000_e1_00.0"], .mic: ["mic", "mic-0-1"],
+        ]
+        var count = 0
+        for _ in 0..<2000 {
+            let port = try Port(try #require(ports[deviceClass]?.randomElement(using: &random)), of: deviceClass)
+            let identity = try? DeviceIdentity(random.text(1...20))
+            let source = try VMName(["dom0", "sys-usb", "a.b_c-d"].randomElement(using: &random) ?? "")
+            var references = [DeviceReference(deviceClass, source: source, port: port, identity: identity)]
+            if let identity { references.append(DeviceReference(deviceClass, source: source, identity: identity)) }
+            for reference in references {
+                #expect(try DeviceReference(parsing: "\(reference)", of: deviceClass) == reference)
+                count += 1
+            }
+            let value = random.text(0...10)
+            #expect(try DeviceOptions.pair(parsing: "name=\(value)") == ("name", value))
+        }
+        #expect(count > 3000, "most of these texts are identities")
     }
 
     @Test("The example in messages is a reference that works", arguments: DeviceClass.allCases)

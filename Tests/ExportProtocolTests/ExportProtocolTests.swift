@@ -1,5 +1,6 @@
 import Devices
 import ExportProtocol
+import TestSupport
 import Testing
 
 @Suite("The protocol between a host and a source VM")
@@ -36,6 +37,38 @@ struct ExportProtocolTests {
         ]
         for reply in replies {
             #expect(try ExportReply(parsing: Array(try reply.line().dropLast()), of: .block) == reply)
+        }
+    }
+
+    @Test("Every random list of devices, wish and refusal is read back as it was meant")
+    func roundTrip() throws {
+        var random = SeededGenerator(seed: 5)
+        for number in 0..<300 {
+            let devices = try (0..<Int.random(in: 0...4, using: &random)).map { index in
+                let port = try Port("sd\(["a", "b", "c", "d"][index])\(number % 9)", of: .block)
+                let target = random.next() % 2 == 0 ? try VMName("work") : nil
+                return ExportedDevice(
+                    Device(
+                        .block, source: .host, port: port,
+                        identities: (0..<Int.random(in: 0...3, using: &random)).compactMap { _ in
+                            try? DeviceIdentity(random.text(1...20))
+                        }, title: random.text(0...30),
+                        canonical: CanonicalDevice(key: "block-8:\(index)", beneath: ["usb-1"]),
+                        uses: [.atSource(random.text(1...20)), .mounted(random.text(1...20))],
+                        details: .block(
+                            Device.Block(
+                                node: "/dev/sda", number: Device.Number(major: 8, minor: 0), sequence: nil,
+                                size: UInt64.random(in: 1...(1 << 50), using: &random),
+                                isReadOnly: random.next() % 2 == 0,
+                                serial: "S\(index)", parent: nil))), instance: "b00t/\(index)", target: target)
+            }
+            let replies: [ExportReply] = [
+                .devices(devices),
+                .refusal(ExportRefusal(.exported, random.text(1...40), target: try VMName("other"))),
+            ]
+            for reply in replies {
+                #expect(try ExportReply(parsing: Array(try reply.line().dropLast()), of: .block) == reply)
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import TestSupport
 import Testing
 
 @testable import Hypervisors
@@ -37,6 +38,21 @@ import Testing
     func texts(text: String, value: String) throws {
         #expect(try reply(text, as: String.self) == value)
     }
+
+    @Test("Every random text goes out as one line of JSON, and comes in as what it is")
+    func randomTexts() throws {
+        var random = SeededGenerator(seed: 1)
+        for number in 0..<500 {
+            let text = random.text(0...30) + ["", "\n", "\u{0}", "\u{1b}[2J", "\u{2028}"][number % 5]
+            let line = try QMPCommand<QMP.Nothing>.removeNode(text).request.line(id: 5, by: QMPRequest.encoder)
+            #expect(line.filter { $0 == UInt8(ascii: "\n") }.count == 1)
+            // The command as it went out is the answer.
+            let answer = Array("{\"return\": ".utf8) + line.dropLast() + Array(", \"id\": 5}".utf8)
+            #expect(try reply(line: answer, as: Sent.self).arguments == ["node-name": text])
+        }
+    }
+
+    private struct Sent: Decodable, Sendable { let arguments: [String: String] }
 
     @Test("Truth values are no numbers and no texts")
     func truth() throws {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Hypervisors
@@ -14,6 +15,29 @@ struct XMLTests {
         #expect(again == element)
         #expect(again["type"] == nasty && again["none"] == nil)
         #expect(again.first("serial")?.text == nasty)
+    }
+
+    @Test("Every random tree is read back as it was written")
+    func randomTrees() throws {
+        var random = SeededGenerator(seed: 7)
+        func tree(_ depth: Int) -> XMLElement {
+            let names = ["a", "disk", "qemu:arg", "x-y.z_0"]
+            let attributes = Set((0..<Int.random(in: 0...3, using: &random)).map { "n\($0)" }).sorted().map {
+                XMLElement.Attribute(
+                    name: $0, value: random.text(0...8) + ["", "\n", "\t\r"][Int(random.next() % 3)])
+            }
+            // Text and elements beside each other are not written in the order in which they were read.
+            let isLeaf = depth == 0 || random.next() % 3 == 0
+            let children = isLeaf ? [] : (0..<Int.random(in: 0...4, using: &random)).map { _ in tree(depth - 1) }
+            let name = names.randomElement(using: &random) ?? "a"
+            return XMLElement(
+                name: name, attributes: attributes, children: children,
+                text: children.isEmpty ? random.text(0...9) : "")
+        }
+        for _ in 0..<500 {
+            let element = tree(4)
+            #expect(try XMLElement(parsing: Array(element.xml.utf8)) == element)
+        }
     }
 
     @Test("What XML cannot hold shows as a replacement and ends nothing")
