@@ -4,23 +4,26 @@ internal import Hypervisors
 
 extension Attaching {
     /// Has the disks of other VMs exported anew that this VM has and whose export has ended, because the other VM was
-    /// started again or the disk was plugged in again; the VM finds them where they were. Answers those that are exported
-    /// now, and what is wrong with the others. A disk that has come back under another name is none to attach beside what
-    /// waits for it in the VM.
-    func renew(_ items: [Resolution.Item], _ records: [LockRecord]) -> (exported: [LockRecord], problems: [Problem])
-    {
-        var exported: [LockRecord] = []
+    /// started again or the disk was plugged in again; the VM finds them where they were, whatever they are called by now.
+    /// Answers what proves of those that are exported now that the VM has them, and what is wrong with the others.
+    func renew(
+        _ items: [Resolution.Item], _ records: [LockRecord]
+    ) -> (exported: [Resolution.Item: LockRecord], problems: [Problem]) {
+        var exported: [Resolution.Item: LockRecord] = [:]
         var problems: [Problem] = []
-        for record in records where record.device.deviceClass == .block && !record.device.source.isHost {
-            if let moved = moved(record, items, records) {
-                problems.append(.renamed(moved, record))
-            }
-            guard let item = items.first(where: { $0.device.canonical.key == record.canonical.key }) else {
-                continue
-            }
+        let disks = records.filter { $0.device.deviceClass == .block && !$0.device.source.isHost }
+        // Found out before any is exported anew, which may then be in the place of another.
+        var moves: [LockRecord: Resolution.Item] = [:]
+        for record in disks { moves[record] = move(record, items, disks) }
+        for record in disks {
+            let item = moves[record] ?? items.first { $0.isInPlace(of: record) }
+            guard let item else { continue }
             do {
-                if !item.device.uses.contains(.exported(record.vm)) { try renew(item, record) }
-                exported.append(record)
+                let isExported =
+                    item.isInPlace(of: record) && item.isSureToBe(record)
+                    && item.device.uses.contains(.exported(record.vm))
+                exported[item] =
+                    isExported ? record : try renew(item, record, besides: moves.keys.filter { $0 != record })
             } catch {
                 problems.append(error)
             }
@@ -28,16 +31,16 @@ extension Attaching {
         return (exported, problems)
     }
 
-    /// The disk that the record speaks of, under another name now. One disk may have the identity of another that is there
-    /// still.
-    private func moved(
+    /// The disk that the record speaks of, where it is in another place now. One disk may have the identity of another that is
+    /// there still.
+    private func move(
         _ record: LockRecord, _ items: [Resolution.Item], _ records: [LockRecord]
     ) -> Resolution.Item? {
-        guard let identity = record.device.identity,
+        guard !items.contains(where: { $0.isInPlace(of: record) && $0.isSureToBe(record) }),
             let item = items.first(where: { item in
-                item.device.deviceClass == .block && item.device.source == record.device.source
-                    && item.device.identities.contains(identity)
-                    && !records.contains { $0.canonical.key == item.device.canonical.key }
+                !item.isInPlace(of: record) && item.device.source == record.device.source
+                    && item.device.deviceClass == .block && item.isOfIdentity(of: record)
+                    && !records.contains { item.isInPlace(of: $0) && item.isSureToBe($0) }
             }),
             let source = sources.first(where: { $0.name == record.device.source }),
             let all = try? source.devices(of: .block)
@@ -48,12 +51,13 @@ extension Attaching {
         return isThereStill ? nil : item
     }
 
-    private func renew(_ item: Resolution.Item, _ record: LockRecord) throws(Problem) {
+    /// `moved` are disks of the VM whose places others may have by now.
+    private func renew(
+        _ item: Resolution.Item, _ record: LockRecord, besides moved: [LockRecord]
+    ) throws(Problem) -> LockRecord {
         let (assignment, device) = (item.assignment, item.device)
         // The guest goes on where it was: no other disk may be there, of whatever size.
-        let isSamePlug = item.record.sequence == record.sequence
-        let isSameDisk = record.device.identity.map(device.identities.contains) ?? false
-        guard isSamePlug || isSameDisk else {
+        guard item.isSureToBe(record) else {
             throw Problem(
                 .deviceReplaced, assignment,
                 "\(Problem.subject(assignment)) was \(record.device), and it is not certain that this is the same disk",
@@ -62,23 +66,59 @@ extension Attaching {
         guard let source = sources.first(where: { $0.name == device.source }) else {
             throw .sourceUnknown(assignment, known: sources.map(\.name))
         }
-        let access: DeviceAccess
-        do {
-            access = try source.access(
-                to: device, for: record.vm, readOnly: item.readOnly, options: assignment.options)
-        } catch {
-            throw Problem(error, assignment)
-        }
-        guard case .networkDisk(_, _, let lease) = access, case .locks(let keeper) = vm.custody else {
+        guard case .locks(let keeper) = vm.custody else {
             throw Problem(
                 .refused, assignment, "\(Problem.subject(assignment)) cannot be had again while the VM runs")
         }
+        let place = record.servedAs ?? record.device.port ?? device.port
+        let renewed = LockRecord(
+            vm: record.vm, device: device.reference, id: record.id, options: record.options,
+            canonical: device.canonical, sequence: device.sequence, servedAs: place == device.port ? nil : place)
         do {
+            let locks = item.isInPlace(of: record) ? [] : try lock(renewed, besides: moved)
+            let access = try source.access(
+                to: device, for: record.vm, readOnly: item.readOnly, options: assignment.options, as: place)
+            guard case .networkDisk(_, _, let lease) = access else {
+                throw Problem(.refused, assignment, "\(Problem.subject(assignment)) is none that a VM finds again")
+            }
             try keeper.hold(lease, as: record.id.claimName)
+            for lock in locks { try keeper.hold(lock.descriptor, as: lock.name) }
+            if !locks.isEmpty {
+                let kept = HeldLock.names(of: renewed)
+                for name in HeldLock.names(of: record) where !kept.contains(name) { try keeper.letGo(name) }
+            }
             // What the guest wrote meanwhile, and could not be written, is written now.
             if try vm.state() == .paused("io-error") { try vm.resume() }
-        } catch {
+        } catch let error as SourceError {
             throw Problem(error, assignment)
+        } catch let error as HypervisorError {
+            throw Problem(error, assignment)
+        } catch let failure as LockFolder.Failure {
+            throw Problem(failure, assignment, device)
+        } catch let problem as Problem {
+            throw problem
+        } catch {
+            throw Problem(.refused, assignment, "\(Problem.subject(assignment)): \(error)")
         }
+        return item.isInPlace(of: record) ? record : renewed
+    }
+
+    /// Locks a disk in its new place. Who had that place and has left it as well does not keep it.
+    private func lock(_ renewed: LockRecord, besides moved: [LockRecord]) throws -> [HeldLock] {
+        for other in moved where other.excludes(renewed) { try Custodian(vm: vm, folder: locks).drop(other) }
+        return try locks.take(renewed)
+    }
+}
+
+extension Resolution.Item {
+    fileprivate func isInPlace(of record: LockRecord) -> Bool { device.canonical.key == record.canonical.key }
+
+    /// Whether it is the disk that the record speaks of, in the same plug or by its identity.
+    fileprivate func isSureToBe(_ record: LockRecord) -> Bool {
+        self.record.sequence == record.sequence || isOfIdentity(of: record)
+    }
+
+    fileprivate func isOfIdentity(of record: LockRecord) -> Bool {
+        record.device.identity.map(device.identities.contains) ?? false
     }
 }

@@ -56,9 +56,10 @@ struct Attaching {
             }
             let (renewed, lost) = renew(items, mine.filter { present.contains($0.id) })
             // A device in two ports may have been attached under the name of the other.
-            let there = items.compactMap { item in
-                mine.first {
-                    ($0.isSameDevice(as: item.record) || renewed.contains($0)) && present.contains($0.id)
+            let there = items.compactMap { item -> (Resolution.Item, AttachmentID)? in
+                if let record = renewed[item] { return (item, record.id) }
+                return mine.first {
+                    $0.isSameDevice(as: item.record) && present.contains($0.id)
                         && $0.canonical.key == item.device.canonical.key
                 }.map { (item, $0.id) }
             }.filter { item, _ in !lost.contains { $0.assignment == item.assignment } }

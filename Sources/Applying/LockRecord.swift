@@ -18,10 +18,13 @@ public struct LockRecord: Hashable, Sendable {
     /// The device's sequence number, so that another one that came to the same place is not taken for it.
     public let sequence: UInt64?
 
+    /// The port under whose name the VM looks for a disk of another VM, when that is called otherwise by now.
+    public let servedAs: Port?
+
     /// Describes a holder.
     public init(
         vm: VMName, device: DeviceReference, id: AttachmentID, options: DeviceOptions, canonical: CanonicalDevice,
-        sequence: UInt64?
+        sequence: UInt64?, servedAs: Port? = nil
     ) {
         self.vm = vm
         self.device = device
@@ -29,6 +32,7 @@ public struct LockRecord: Hashable, Sendable {
         self.options = options
         self.canonical = canonical
         self.sequence = sequence
+        self.servedAs = servedAs
     }
 
     /// Whether both speak of one and the same device, however it is called.
@@ -63,6 +67,7 @@ public struct LockRecord: Hashable, Sendable {
             "vm=\(vm)", "class=\(device.deviceClass)", "device=\(device)", "id=\(id)", "key=\(canonical.key)",
         ]
         if let sequence { lines.append("sequence=\(sequence)") }
+        if let servedAs { lines.append("served-as=\(servedAs)") }
         lines += canonical.alone.map { "alone=\($0)" }
         lines += canonical.beneath.map { "beneath=\($0)" }
         lines += options.entries.map { "option=\($0.key)=\($0.value)" }
@@ -96,6 +101,7 @@ public struct LockRecord: Hashable, Sendable {
         self.init(
             vm: vm, device: device, id: id, options: checked,
             canonical: CanonicalDevice(key: key, alone: alone, beneath: beneath),
-            sequence: fields["sequence"].flatMap(UInt64.init))
+            sequence: fields["sequence"].flatMap(UInt64.init),
+            servedAs: fields["served-as"].flatMap { try? Port($0, of: deviceClass) })
     }
 }

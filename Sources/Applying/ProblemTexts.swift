@@ -149,18 +149,6 @@ extension Problem {
         }
     }
 
-    /// A disk of another VM that was lost, and is back under a name under which the VM that runs does not look for it.
-    static func renamed(_ item: Resolution.Item, _ record: LockRecord) -> Problem {
-        let was = record.device.port?.description ?? "\(record.device)"
-        return Problem(
-            .deviceMoved, item.assignment,
-            """
-            \(subject(item.assignment)) was \(was) when VM \(record.vm) got it, and is \(item.device.port) in VM \
-            \(item.device.source) now: as long as VM \(record.vm) runs it waits for \(was)
-            """,
-            remedy: "Start VM \(record.vm) anew, or plug the disk in so that it is called \(was) again.")
-    }
-
     /// "work: block device dom0:sda1".
     static func subject(_ assignment: Assignment) -> String {
         "VM \(assignment.target): \(name(assignment))"

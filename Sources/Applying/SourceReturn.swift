@@ -115,7 +115,7 @@ struct SourceReturn {
             for record in lost where record.device.deviceClass == .usb { try attaching.detach(record) }
 
             let (there, attached, failed) = try attaching.attachMissing(resolution.items, in: wish.vm)
-            let renewed = there.filter { item in lost.contains { $0.canonical.key == item.device.canonical.key } }
+            let renewed = there.filter { item in lost.contains { $0.isPerhaps(item.device) } }
             let back = (renewed + attached.map(\.item)).map(\.device)
             for record in lost where !back.contains(where: record.isPerhaps) { tellLost(record) }
             for item in renewed { tell(item, isAgain: true, took: nil) }

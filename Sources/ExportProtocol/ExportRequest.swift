@@ -8,7 +8,8 @@ internal import FoundationEssentials
 ///     {"vmdev":1,"request":"status"}
 ///
 /// `instance` is what the list said of the device, so that no other is exported in its place. An export lasts as long as
-/// the connection over which it was asked for; closing that ends it.
+/// the connection over which it was asked for; closing that ends it. With `"as":"sdc"` a disk is served as the one in that port
+/// would be: it is where a VM that lost it looks for it.
 public enum ExportRequest: Hashable, Sendable {
     /// Which devices of a class are there?
     case list(DeviceClass)
@@ -29,14 +30,21 @@ public enum ExportRequest: Hashable, Sendable {
         public let target: VMName
         /// Whether that may only read it.
         public let readOnly: Bool
+        /// The port under whose name the VM looks for it, when that is another: a disk may be called otherwise after the source
+        /// VM was started again.
+        public let servedAs: Port?
 
         /// Describes a wish.
-        public init(deviceClass: DeviceClass, port: Port, instance: String, target: VMName, readOnly: Bool) {
+        public init(
+            deviceClass: DeviceClass, port: Port, instance: String, target: VMName, readOnly: Bool,
+            servedAs: Port? = nil
+        ) {
             self.deviceClass = deviceClass
             self.port = port
             self.instance = instance
             self.target = target
             self.readOnly = readOnly
+            self.servedAs = servedAs
         }
     }
 
@@ -53,9 +61,11 @@ extension ExportRequest {
         var instance: String?
         var target: String?
         var readOnly: Bool?
+        var servedAs: String?
 
         enum CodingKeys: String, CodingKey {
             case vmdev, request, port, instance, target
+            case servedAs = "as"
             case deviceClass = "class"
             case readOnly = "read-only"
         }
@@ -70,7 +80,8 @@ extension ExportRequest {
             try encoded(
                 Line(
                     request: "export", deviceClass: wish.deviceClass.rawValue, port: wish.port.description,
-                    instance: wish.instance, target: wish.target.description, readOnly: wish.readOnly))
+                    instance: wish.instance, target: wish.target.description, readOnly: wish.readOnly,
+                    servedAs: wish.servedAs?.description))
         }
     }
 
@@ -90,7 +101,8 @@ extension ExportRequest {
                     Wish(
                         deviceClass: deviceClass, port: try Port(line.port ?? "", of: deviceClass),
                         instance: try checked(instance, "instance", limit: ExportLimits.instance),
-                        target: try VMName(line.target ?? ""), readOnly: readOnly))
+                        target: try VMName(line.target ?? ""), readOnly: readOnly,
+                        servedAs: try line.servedAs.map { try Port($0, of: deviceClass) }))
             } catch let error as ExportSyntaxError {
                 throw error
             } catch {

@@ -14,7 +14,7 @@ extension ExportSession {
             throw ExportRefusal(.failed, "\(program) is not installed in the source VM (Debian: qemu-utils)")
         }
         guard let block = taken.device.block else { throw ExportRefusal(.unfit, "\(taken.device.port) is no disk") }
-        let port = taken.device.port
+        let port = taken.place
         let channel = SourceAddress.channel(for: port, of: .block)
         let listener = try listener(on: channel)
         defer { listener.unlink() }

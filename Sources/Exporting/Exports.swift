@@ -64,7 +64,9 @@ struct Exports {
                 let claim = try source.claim(
                     device, for: wish.target, readOnly: wish.readOnly, options: .none)
             else { throw ExportRefusal(.unfit, "\(device.port) cannot be exported") }
-            return Taken(device: device, isReadOnly: wish.readOnly, claim: claim, locks: held)
+            return Taken(
+                device: device, place: wish.servedAs ?? device.port, isReadOnly: wish.readOnly, claim: claim,
+                locks: held)
         } catch let error as SourceError {
             throw ExportRefusal(error)
         } catch let error as ExportRefusal {
@@ -77,6 +79,8 @@ struct Exports {
     /// A device that is ours to export.
     struct Taken {
         let device: Device
+        /// The port whose channel and name a disk is served under.
+        let place: Port
         let isReadOnly: Bool
         let claim: Descriptor
         let locks: [HeldLock]

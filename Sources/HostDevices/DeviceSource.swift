@@ -28,6 +28,10 @@ public protocol DeviceSource: Sendable {
     func access(to device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions) throws(SourceError)
         -> DeviceAccess
 
+    /// The same for a VM that has had the device when it was in the port `place`, and finds it only there.
+    func access(to device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions, as place: Port)
+        throws(SourceError) -> DeviceAccess
+
     /// Gives the host back what `claim` changed for that VM, once the VM has the device no more: its driver. A device
     /// that was not changed is no error.
     func giveBack(_ port: Port, of deviceClass: DeviceClass, from vm: VMName) throws(SourceError)
@@ -73,6 +77,16 @@ extension DeviceSource {
         to device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions
     ) throws(SourceError) -> DeviceAccess {
         try claim(device, for: vm, readOnly: readOnly, options: options).map { .open($0) } ?? .byName
+    }
+
+    /// Only in its own port.
+    public func access(
+        to device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions, as place: Port
+    ) throws(SourceError) -> DeviceAccess {
+        guard place == device.port else {
+            throw SourceError(.unfit, "\(device.name) cannot be given to VM \(vm) as \(place)")
+        }
+        return try access(to: device, for: vm, readOnly: readOnly, options: options)
     }
 
     /// One after the other.

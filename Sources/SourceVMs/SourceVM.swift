@@ -45,6 +45,13 @@ public struct SourceVM: DeviceSource {
     public func access(
         to device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions
     ) throws(SourceError) -> DeviceAccess {
+        try access(to: device, for: vm, readOnly: readOnly, options: options, as: device.port)
+    }
+
+    /// The same, where a VM looks that got it when it was in the port `place`.
+    public func access(
+        to device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions, as place: Port
+    ) throws(SourceError) -> DeviceAccess {
         guard let listed = try list(device.deviceClass).first(where: { $0.port == device.port }) else {
             throw SourceError(.gone, "\(device.name) has gone", remedy: "Plug it in again.")
         }
@@ -54,12 +61,12 @@ public struct SourceVM: DeviceSource {
         }
         let wish = ExportRequest.Wish(
             deviceClass: device.deviceClass, port: device.port, instance: listed.instance, target: vm,
-            readOnly: readOnly)
+            readOnly: readOnly, servedAs: place == device.port ? nil : place)
         let (reply, socket) = try ask(.export(wish), of: device.deviceClass)
         switch reply {
         case .usb where device.deviceClass == .usb: return .usbStream(socket.descriptor)
         case .disk(let channel, let export) where device.deviceClass == .block:
-            guard channel == SourceAddress.channel(for: device.port, of: .block),
+            guard channel == SourceAddress.channel(for: place, of: .block),
                 let place = address.channel(channel)
             else { throw notUnderstood("\(device.name) is not on the channel on which it has to be") }
             return .networkDisk(at: place, export: export, lease: socket.descriptor)

@@ -135,19 +135,69 @@ struct SourceReturnTests {
         #expect(host.reporter.reasons == [.deviceReplaced])
     }
 
-    @Test(
-        "A disk that comes back under another name is not attached a second time beside the one that waits for it")
+    @Test("A disk that comes back under another name is given where the VM looks for it, and is no second one")
     func renamed() throws {
-        try source.plug("sdb", identity: "scsi-DISK", minor: 16)
+        try source.plug("sdb", identity: "scsi-DISK")
         host.store.set([try row("work usbvm:sdb:scsi-DISK required")])
         #expect(host.applier.apply(to: work, on: .byHand) == .success)
-        source.pull("sdb")
-        #expect(changed() == .success)
-        try source.plug("sdc", identity: "scsi-DISK", minor: 32)
+        for port in ["sdc", "sdd", "sdb"] {
+            source.die()
+            #expect(changed() == .success)
+            source.start()
+            try source.plug(port, identity: "scsi-DISK")
+            host.reporter.forget()
+            #expect(changed() == .success)
+            #expect(host.reporter.kinds == (port == "sdb" ? [.reattached] : [.followed, .reattached]))
+            #expect(source.served == [port: "sdb"])
+            #expect(host.simulator.attached(to: work).count == 1)
+            let records = try host.locks.live()
+            #expect(records.map(\.device.port?.description) == [port])
+            #expect(records.map(\.servedAs?.description) == [port == "sdb" ? nil : "sdb"])
+            host.reporter.forget()
+            #expect(changed() == .success)
+            #expect(host.reporter.kinds.isEmpty)
+        }
+        let record = try #require(try host.locks.live().first)
+        #expect(host.applier.detach(record) == nil)
+        #expect(host.simulator.held(by: work).filter { $0.contains("lock") } == [])
+        #expect(try host.locks.live() == [])
+    }
+
+    @Test("Two disks that have changed their names with each other are both where the VM looks for them")
+    func exchanged() throws {
+        try source.plug("sdb", identity: "scsi-ONE")
+        try source.plug("sdc", identity: "scsi-TWO")
+        host.store.set([try row("work usbvm:sdb:scsi-ONE required"), try row("work usbvm:sdc:scsi-TWO required")])
+        #expect(host.applier.apply(to: work, on: .byHand) == .success)
+        source.die()
+        source.start()
+        try source.plug("sdb", identity: "scsi-TWO")
+        try source.plug("sdc", identity: "scsi-ONE")
         host.reporter.forget()
-        #expect(changed() != .success)
-        #expect(host.simulator.attached(to: work).count == 1)
-        #expect(host.reporter.reasons == [.deviceMoved])
+        #expect(changed() == .success)
+        #expect(host.reporter.kinds == [.followed, .reattached, .followed, .reattached])
+        #expect(source.served == ["sdb": "sdc", "sdc": "sdb"])
+        #expect(ports().count == 2)
+        #expect(try host.locks.live().map(\.device.description) == ["usbvm:sdb:scsi-TWO", "usbvm:sdc:scsi-ONE"])
+        host.reporter.forget()
+        #expect(changed() == .success)
+        #expect(host.reporter.kinds.isEmpty)
+    }
+
+    @Test("A disk in the place of one that is lost still does not take it, and is refused")
+    func crowded() throws {
+        try source.plug("sdb", identity: "scsi-ONE")
+        try source.plug("sdc", identity: "scsi-TWO")
+        host.store.set([try row("work usbvm:sdb:scsi-ONE required"), try row("work usbvm:sdc:scsi-TWO required")])
+        #expect(host.applier.apply(to: work, on: .byHand) == .success)
+        source.die()
+        source.start()
+        try source.plug("sdb", identity: "scsi-TWO")
+        host.reporter.forget()
+        _ = changed()
+        #expect(source.exported == [])
+        #expect(ports().count == 2)
+        #expect(host.applier.apply(to: work, on: .byHand) != .success)
     }
 
     @Test("An attempt that fails ends the export, at a start and in a VM that runs", arguments: [true, false])

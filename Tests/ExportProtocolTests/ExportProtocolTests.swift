@@ -12,7 +12,10 @@ struct ExportProtocolTests {
         let wish = ExportRequest.Wish(
             deviceClass: .block, port: try Port("sdb1", of: .block), instance: "b00t/7", target: try VMName("work"),
             readOnly: true)
-        for request in [ExportRequest.list(.usb), .status, .export(wish)] {
+        let renamed = ExportRequest.Wish(
+            deviceClass: .block, port: try Port("sdc", of: .block), instance: "b00t/8", target: try VMName("work"),
+            readOnly: false, servedAs: try Port("sdb", of: .block))
+        for request in [ExportRequest.list(.usb), .status, .export(wish), .export(renamed)] {
             let line = try request.line()
             #expect(line.last == 0x0A)
             #expect(try ExportRequest(parsing: Array(line.dropLast())) == request)

@@ -9,6 +9,8 @@ package final class FakeSourceVM: DeviceSource {
 
     private struct Export: Sendable {
         let vm: VMName
+        /// Where the VM looks for it.
+        let place: String
         /// The source's end of the connection.
         let end: Descriptor
     }
@@ -108,6 +110,13 @@ package final class FakeSourceVM: DeviceSource {
         state.withLock { state in state.live.keys.map(\.description).sorted() }
     }
 
+    /// The same with the port under whose name each is served, where that is another.
+    package var served: [String: String] {
+        state.withLock { state in
+            Dictionary(uniqueKeysWithValues: state.live.map { ($0.key.description, $0.value.place) })
+        }
+    }
+
     /// How often it was asked what there is.
     package var questions: Int { state.withLock { $0.questions } }
 
@@ -142,14 +151,22 @@ package final class FakeSourceVM: DeviceSource {
     package func access(
         to device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions
     ) throws(SourceError) -> DeviceAccess {
+        try access(to: device, for: vm, readOnly: readOnly, options: options, as: device.port)
+    }
+
+    package func access(
+        to device: Device, for vm: VMName, readOnly: Bool, options: DeviceOptions, as place: Devices.Port
+    ) throws(SourceError) -> DeviceAccess {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | 0o2_000_000, 0, &ends) == 0 else {
             throw SourceError(.unreadable, "no pair of sockets")
         }
         let theirs = Descriptor(owning: ends[1])
-        let export = Export(vm: vm, end: Descriptor(owning: ends[0]))
+        let export = Export(vm: vm, place: place.description, end: Descriptor(owning: ends[0]))
         let isTaken = state.withLock { state in
-            if state.live[device.port] != nil { return true }
+            if state.live.contains(where: { $0.key == device.port || $0.value.place == export.place }) {
+                return true
+            }
             state.exports[device.port] = export
             return false
         }
@@ -157,7 +174,7 @@ package final class FakeSourceVM: DeviceSource {
         state.withLock { $0.onExport }?()
         return device.deviceClass == .usb
             ? .usbStream(theirs)
-            : .networkDisk(at: .unix(path: "/run/none"), export: device.port.description, lease: theirs)
+            : .networkDisk(at: .unix(path: "/run/none"), export: place.description, lease: theirs)
     }
 
     package func claim(

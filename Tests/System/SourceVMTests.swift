@@ -162,6 +162,45 @@ struct SourceVMTests {
         #expect(try vm.monitor.attachments().count == 1)
     }
 
+    @Test("A disk that is called otherwise when it is back is written to where the VM has it, and is no second one")
+    func renamed() throws {
+        let image = host.root + "/image"
+        try Data(count: 1 << 20).write(to: URL(filePath: image))
+        func plugIn() throws -> String {
+            let node = try tool("losetup", "--find", "--show", image).trimmingCharacters(
+                in: .whitespacesAndNewlines)
+            return String(node.dropFirst("/dev/".count))
+        }
+        let first = try plugIn()
+        defer { _ = try? run("losetup", ["--detach", "/dev/\(first)"]) }
+        let source = try SourceHost(for: host)
+        try host.assign("work block sys-usb:\(first):\(image) required -")
+        let vm = try VM("work", on: host)
+        try #require(try host.apply("work", "--boot").status == 0)
+        let id = try #require(try vm.monitor.attachments().first)
+        let exporter = try #require(try source.exporter(of: first))
+        let process = try #require(ProcessHandle(pid: exporter))
+        try process.kill()
+        _ = try process.waitForEnd(until: Deadline(after: .seconds(60)))
+
+        // The next number is another one as long as this is taken, and the disk in it then goes as soon as nobody has it open.
+        let second = try plugIn()
+        defer { _ = try? run("losetup", ["--detach", "/dev/\(second)"]) }
+        try tool("losetup", "--detach", "/dev/\(first)")
+        var again = try host.apply("work")
+        for _ in 0..<100 where try source.exporter(of: first) == nil { again = try host.apply("work") }
+        #expect(again.status == 0, "\(again)")
+        #expect(again.errors.contains("has moved from port \(first) to \(second)"), "\(again)")
+        #expect(try source.exporter(of: second) == nil, "it is served under its old name")
+        #expect(try vm.monitor.attachments() == [id])
+        try vm.monitor.execute(
+            "human-monitor-command",
+            ["command-line": "qemu-io -d /machine/peripheral/\(id)/virtio-backend \"write -P 0x42 0 512\""])
+        #expect(try contents(of: image, limit: 2 << 20).prefix(512).allSatisfy { $0 == 0x42 })
+        #expect(try host.apply("work").errors.contains("is attached already"))
+        vm.kill()
+    }
+
     /// A source VM that tells of a disk `sdz` of 2 MiB, and whose NBD server is what `server` starts at the path of its socket.
     private func hostile(_ name: String, server: (String) throws -> Child) throws -> [Child] {
         let channel = SourceAddress.channel(for: try Port("sdz", of: .block), of: .block)
