@@ -120,8 +120,7 @@ struct SourcePairTests {
         let outcome = try host.apply("work", "--boot")
         try #require(outcome.status == 0, "\(outcome)")
         let guest = try pair.console()
-        // What the kernel says of a stick that is pulled would be in between what the guest answers.
-        try guest.run("echo 1 >/proc/sys/kernel/printk; await /dev/sda")
+        try guest.run("await /dev/sda")
 
         let first = try pair.listen()
         try pair.pull(from: source)

@@ -13,6 +13,8 @@ final class Console {
     init(_ path: String) throws {
         socket = try UnixSocket.connect(to: path, until: Deadline(after: .seconds(60)))
         _ = try hear("guest: ready\n", within: .seconds(240))
+        // What the kernel says of devices that come and go would be in between what commands say.
+        try run("echo 1 >/proc/sys/kernel/printk")
     }
 
     /// Runs a command and answers what it says; one that fails is an error.
