@@ -132,7 +132,7 @@ struct ReplugTests {
         host.simulator.add(media, state: .running)
         host.store.set([try row("work dom0:sda required"), try row("media dom0:sda auto-attach")])
         host.source.set([try stick()])
-        host.source.onClaim { [host, work] in host.simulator.crash(work) }
+        host.source.onClaim { [simulator = host.simulator, work] in simulator.crash(work) }
         #expect(plug() == .success)
         #expect(ports(of: media) == ["sda"])
         #expect(host.reporter.kinds == [.attached])

@@ -221,7 +221,7 @@ struct SourceReturnTests {
         host.simulator.add(other, state: .running)
         try source.plug("2-1", .usb, identity: "46f4:0001:ONE:u080650")
         host.store.set([try row("work usbvm:2-1 required", .usb), try row("other usbvm:2-1 auto-attach", .usb)])
-        source.onExport { [host, work] in host.simulator.crash(work) }
+        source.onExport { [simulator = host.simulator, work] in simulator.crash(work) }
         #expect(changed() == .success)
         #expect(host.reporter.kinds == [.attached])
         #expect(host.simulator.attached(to: other).count == 1)

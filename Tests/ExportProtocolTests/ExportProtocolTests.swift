@@ -139,7 +139,8 @@ struct ExportProtocolTests {
         "What is no address is refused",
         arguments: [
             "", "vsock", "vsock:3", "vsock:0:1", "vsock:3:0", "vsock:3:4294967295", "tcp:localhost:4900",
-            "tcp:127.0.0.1:65000", "tcp:127.0.0.1:04900", "unix:run/x", "unix:/run/", "http://x",
+            "tcp:127.0.0.1:65000", "tcp:127.0.0.1:04900", "tcp:[fe80900]:4900", "tcp:[]:4900", "tcp:::1:4900",
+            "unix:run/x", "unix:/run/", "http://x",
         ])
     func noAddress(text: String) { #expect(throws: SyntaxError.self) { try SourceAddress(text) } }
 }

@@ -30,6 +30,8 @@ func readTable(_ bytes: [UInt8]) {
         promise(changed.allSatisfy { isLine(of: wish, $0) }, "an edit of \(wish) changed another line")
         let removal = TableText(new).removing { $0.isSameWish(as: wish) }
         promise(removal.outcome == [wish], "\(wish) was added and cannot be removed")
+        let own = TableText(new).removing(from: wish.target) { $0.isSameWish(as: wish) }
+        promise(own.outcome == [wish] && own.bytes == removal.bytes, "\(wish) is not removed from its VM alone")
         let left = removal.bytes.map { lines(of: $0) } ?? []
         promise(left == old.filter { !isLine(of: wish, $0) }, "a removal of \(wish) changed another line")
     }

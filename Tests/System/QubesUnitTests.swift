@@ -57,6 +57,8 @@ private struct Dom0Boot {
             Type=oneshot
             RemainAfterExit=yes
             ExecStart=/usr/bin/qvm-start --skip-if-running -- %i
+            [Install]
+            WantedBy=multi-user.target
             """,
             "dom0": """
             [Unit]
@@ -113,6 +115,7 @@ struct QubesUnitTests {
         let boot = try Dom0Boot()
         let container = boot.container
 
+        #expect(boot.line("work.enabled").hasSuffix("\n0"), "\(boot.line("work.enabled"))")
         #expect(boot.line("work.start") == "0", "\(container.read("work.status"))")
         #expect(boot.line("work.state") == "Running sys-usb:2-1")
         #expect(boot.line("sys-usb.state") == "Running", "it was halted, and its unit came first")
@@ -124,6 +127,8 @@ struct QubesUnitTests {
         #expect(work.filter { $0.hasPrefix("ExecStartPost=") }.count == 1, "\(work)")
 
         // Another VM has it: the tool of Qubes OS was not even called.
+        #expect(boot.line("taken.check").contains("is attached to VM media"), "\(boot.line("taken.check"))")
+        #expect(boot.line("taken.check").hasSuffix("\n73"), "\(boot.line("taken.check"))")
         #expect(boot.line("taken.start") == "1")
         #expect(boot.status("taken", "ExecStartPre") == "73", "\(container.read("taken.show"))")
         #expect(boot.status("taken", "ExecStart") == nil)

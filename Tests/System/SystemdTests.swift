@@ -75,6 +75,7 @@ struct SystemdTests {
         // The generator: a VM that has both drop-ins is hooked once, one that was just given its first disk is hooked
         // at its next start without any other command, and one without assignments is left alone.
         #expect(boot.read("media.hooks").components(separatedBy: "path=").count == 2, "\(boot.read("media.hooks"))")
+        #expect(boot.read("third.cat").contains("vmdev-apply --boot"), "\(boot.read("third.cat"))")
         #expect(boot.read("third.start-status") == "0\n", "\(boot.read("third.attach"))\(boot.read("third.start"))")
         #expect(!boot.entries(of: "third", containing: "dom0:\(boot.disk.port)").isEmpty)
         #expect(!boot.read("third.unhooked").contains("vmdev-apply"), "\(boot.read("third.unhooked"))")
