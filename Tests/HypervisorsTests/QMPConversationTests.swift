@@ -43,7 +43,7 @@ import Testing
             kind: .notUnderstood, says: "something other than a greeting"),
         Failure(
             testDescription: "endless line", script: [.flood(17 << 20), .silence], kind: .notUnderstood,
-            says: "more than 16 MiB without the end of a line"),
+            says: "more than 2 MiB without the end of a line"),
         Failure(
             testDescription: "bottomless JSON",
             script: [.send(String(repeating: "[", count: 100_000) + "\n"), .silence], kind: .notUnderstood,

@@ -221,7 +221,7 @@ final class QMPConnection {
                 do { return try QMPMessage(line: line, by: decoder) } catch { throw broken(error) }
             }
             guard buffer.count <= QMPConnection.lineLimit else {
-                throw broken(.undecodable("more than 16 MiB without the end of a line", raw: buffer.start))
+                throw broken(.undecodable("more than 2 MiB without the end of a line", raw: buffer.start))
             }
             let bytes: [UInt8]?
             do {
