@@ -95,7 +95,7 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "SourceVMsTests",
-            dependencies: ["Devices", "ExportProtocol", "HostDevices", "Platform", "SourceVMs"],
+            dependencies: ["Devices", "ExportProtocol", "HostDevices", "Platform", "SourceVMs", "TestSupport"],
             swiftSettings: testing),
         .testTarget(name: "DevicesTests", dependencies: ["Devices", "TestSupport"], swiftSettings: testing),
         .testTarget(

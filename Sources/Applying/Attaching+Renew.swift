@@ -16,11 +16,11 @@ extension Attaching {
         var moves: [LockRecord: Resolution.Item] = [:]
         for record in disks { moves[record] = move(record, items, disks) }
         for record in disks {
-            let item = moves[record] ?? items.first { $0.isInPlace(of: record) }
+            let item = moves[record] ?? items.first { record.isPlace(of: $0.device) }
             guard let item else { continue }
             do {
                 let isExported =
-                    item.isInPlace(of: record) && item.isSureToBe(record)
+                    record.isPlace(of: item.device) && item.isSureToBe(record)
                     && item.device.uses.contains(.exported(record.vm))
                 exported[item] =
                     isExported ? record : try renew(item, record, besides: moves.keys.filter { $0 != record })
@@ -36,19 +36,16 @@ extension Attaching {
     private func move(
         _ record: LockRecord, _ items: [Resolution.Item], _ records: [LockRecord]
     ) -> Resolution.Item? {
-        guard !items.contains(where: { $0.isInPlace(of: record) && $0.isSureToBe(record) }),
+        guard !items.contains(where: { record.isPlace(of: $0.device) && $0.isSureToBe(record) }),
             let item = items.first(where: { item in
-                !item.isInPlace(of: record) && item.device.source == record.device.source
-                    && item.device.deviceClass == .block && item.isOfIdentity(of: record)
-                    && !records.contains { item.isInPlace(of: $0) && item.isSureToBe($0) }
+                !record.isPlace(of: item.device) && item.device.source == record.device.source
+                    && item.device.deviceClass == .block && record.isIdentity(of: item.device)
+                    && !records.contains { $0.isPlace(of: item.device) && item.isSureToBe($0) }
             }),
             let source = sources.first(where: { $0.name == record.device.source }),
             let all = try? source.devices(of: .block)
         else { return nil }
-        let isThereStill = all.contains {
-            $0.canonical.key == record.canonical.key && $0.uses.contains(.exported(record.vm))
-        }
-        return isThereStill ? nil : item
+        return record.isExported(among: all) ? nil : item
     }
 
     /// `moved` are disks of the VM whose places others may have by now.
@@ -75,7 +72,7 @@ extension Attaching {
             vm: record.vm, device: device.reference, id: record.id, options: record.options,
             canonical: device.canonical, sequence: device.sequence, servedAs: place == device.port ? nil : place)
         do {
-            let locks = item.isInPlace(of: record) ? [] : try lock(renewed, besides: moved)
+            let locks = record.isPlace(of: device) ? [] : try lock(renewed, besides: moved)
             let access = try source.access(
                 to: device, for: record.vm, readOnly: item.readOnly, options: assignment.options, as: place)
             guard case .networkDisk(_, _, let lease) = access else {
@@ -100,7 +97,7 @@ extension Attaching {
         } catch {
             throw Problem(.refused, assignment, "\(Problem.subject(assignment)): \(error)")
         }
-        return item.isInPlace(of: record) ? record : renewed
+        return record.isPlace(of: device) ? record : renewed
     }
 
     /// Locks a disk in its new place. Who had that place and has left it as well does not keep it.
@@ -111,14 +108,8 @@ extension Attaching {
 }
 
 extension Resolution.Item {
-    fileprivate func isInPlace(of record: LockRecord) -> Bool { device.canonical.key == record.canonical.key }
-
     /// Whether it is the disk that the record speaks of, in the same plug or by its identity.
     fileprivate func isSureToBe(_ record: LockRecord) -> Bool {
-        self.record.sequence == record.sequence || isOfIdentity(of: record)
-    }
-
-    fileprivate func isOfIdentity(of record: LockRecord) -> Bool {
-        record.device.identity.map(device.identities.contains) ?? false
+        self.record.sequence == record.sequence || record.isIdentity(of: device)
     }
 }

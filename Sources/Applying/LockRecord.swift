@@ -35,6 +35,17 @@ public struct LockRecord: Hashable, Sendable {
         self.servedAs = servedAs
     }
 
+    /// Whether a device is in the place of the one that this speaks of.
+    func isPlace(of other: Device) -> Bool { canonical.key == other.canonical.key }
+
+    /// Whether a device has the identity of the one that this speaks of; one without is certainly none.
+    func isIdentity(of other: Device) -> Bool { device.identity.map(other.identities.contains) ?? false }
+
+    /// Whether the source of the device says that it is there, and exported to the VM still.
+    func isExported(among devices: [Device]) -> Bool {
+        devices.contains { isPlace(of: $0) && $0.uses.contains(.exported(vm)) }
+    }
+
     /// Whether both speak of one and the same device, however it is called.
     func isSameDevice(as other: LockRecord) -> Bool {
         canonical == other.canonical && sequence == other.sequence

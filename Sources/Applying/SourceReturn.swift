@@ -143,12 +143,7 @@ struct SourceReturn {
         for (deviceClass, some) in Dictionary(grouping: records, by: \.device.deviceClass) {
             do throws(SourceError) {
                 let devices = try found.devices(of: deviceClass)
-                ended.formUnion(
-                    some.filter { record in
-                        !devices.contains {
-                            $0.canonical.key == record.canonical.key && $0.uses.contains(.exported(record.vm))
-                        }
-                    })
+                ended.formUnion(some.filter { !$0.isExported(among: devices) })
             } catch {
                 if error.kind == .notRunning { ended.formUnion(some) }
             }
@@ -193,8 +188,7 @@ extension LockRecord {
     /// Whether the device may be what the record speaks of, plugged in again.
     fileprivate func isPerhaps(_ other: Device) -> Bool {
         device.deviceClass == other.deviceClass
-            && (canonical.key == other.canonical.key
-                || device.identity.map(other.identities.contains) ?? false)
+            && (isPlace(of: other) || isIdentity(of: other))
     }
 }
 

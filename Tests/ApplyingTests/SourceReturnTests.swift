@@ -17,6 +17,14 @@ struct SourceReturnTests {
         host.simulator.add(work, state: .running)
     }
 
+    /// `work` has two disks of the source.
+    private func attachTwoDisks() throws {
+        try source.plug("sdb", identity: "scsi-ONE")
+        try source.plug("sdc", identity: "scsi-TWO")
+        host.store.set([try row("work usbvm:sdb:scsi-ONE required"), try row("work usbvm:sdc:scsi-TWO required")])
+        #expect(host.applier.apply(to: work, on: .byHand) == .success)
+    }
+
     /// `work` has a disk and two sticks of the source.
     private func attachThree() throws {
         try source.plug("sdb", identity: "scsi-DISK")
@@ -165,10 +173,7 @@ struct SourceReturnTests {
 
     @Test("Two disks that have changed their names with each other are both where the VM looks for them")
     func exchanged() throws {
-        try source.plug("sdb", identity: "scsi-ONE")
-        try source.plug("sdc", identity: "scsi-TWO")
-        host.store.set([try row("work usbvm:sdb:scsi-ONE required"), try row("work usbvm:sdc:scsi-TWO required")])
-        #expect(host.applier.apply(to: work, on: .byHand) == .success)
+        try attachTwoDisks()
         source.die()
         source.start()
         try source.plug("sdb", identity: "scsi-TWO")
@@ -186,10 +191,7 @@ struct SourceReturnTests {
 
     @Test("A disk in the place of one that is lost still does not take it, and is refused")
     func crowded() throws {
-        try source.plug("sdb", identity: "scsi-ONE")
-        try source.plug("sdc", identity: "scsi-TWO")
-        host.store.set([try row("work usbvm:sdb:scsi-ONE required"), try row("work usbvm:sdc:scsi-TWO required")])
-        #expect(host.applier.apply(to: work, on: .byHand) == .success)
+        try attachTwoDisks()
         source.die()
         source.start()
         try source.plug("sdb", identity: "scsi-TWO")

@@ -5,6 +5,7 @@ import Glibc
 import HostDevices
 import Platform
 import SourceVMs
+import TestSupport
 import Testing
 
 /// An exporter that says what a test has it say, on a socket: to each client the next, and to all others the last.
@@ -39,17 +40,7 @@ final class ScriptedExporter {
     }
 
     init(_ manners: Manner...) throws {
-        let raw = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | 0o2_000_000, 0)
-        listener = Descriptor(owning: raw)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-        let bound = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(raw, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        try #require(bound == 0 && listen(raw, 4) == 0)
+        listener = try listeningSocket(at: path)
         let listener = listener
         Thread.detachNewThread {
             var number = 0

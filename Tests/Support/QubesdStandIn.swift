@@ -8,7 +8,7 @@ package import Platform
 package final class QubesdStandIn: Sendable {
     package let root: Root
     private let model: Guarded<QubesModel>
-    private let listener: Int32
+    private let listener: Descriptor
     private let requests = Guarded<[String]>([])
     private let faults = Guarded<[(prefix: String, fault: Fault)]>([])
     private let held = Guarded<[Int32]>([])
@@ -39,14 +39,13 @@ package final class QubesdStandIn: Sendable {
         try FileManager.default.createDirectory(atPath: path + "/var/run", withIntermediateDirectories: true)
         root = Root(path)
         model = Guarded(QubesModel(release: release))
-        listener = QubesdStandIn.listen(at: path + "/var/run/qubesd.sock")
+        listener = try listeningSocket(at: path + "/var/run/qubesd.sock", count: 100)
+        // It has the listener as long as it lives: whoever got the number next would have its callers taken away.
         let thread = Thread { [weak self, listener] in
             while true {
-                let client = accept(listener, nil, nil)
+                let client = accept(listener.raw, nil, nil)
                 guard client >= 0, let self else {
                     if client >= 0 { close(client) }
-                    // Only here: whoever got the number next would have its callers taken away.
-                    close(listener)
                     return
                 }
                 // One thread for each: a call that hangs keeps nobody else.
@@ -58,7 +57,7 @@ package final class QubesdStandIn: Sendable {
 
     deinit {
         turns.expect([])
-        shutdown(listener, Int32(SHUT_RDWR))
+        shutdown(listener.raw, Int32(SHUT_RDWR))
         for client in held.withLock({ $0 }) { close(client) }
         if ownsRoot { try? FileManager.default.removeItem(atPath: root.prefix) }
     }
@@ -155,20 +154,6 @@ package final class QubesdStandIn: Sendable {
             guard count > 0 else { return }
             rest = rest.dropFirst(count)
         }
-    }
-
-    private static func listen(at path: String) -> Int32 {
-        let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | 0o2_000_000, 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        let bound = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        precondition(bound == 0 && Glibc.listen(listener, 100) == 0, "cannot listen at \(path)")
-        return listener
     }
 }
 

@@ -3,8 +3,9 @@ import Testing
 
 /// One boot of a container with systemd and libvirtd: `work` has a disk that is missing, `media` and `other` the same one
 /// that is there, `narrow` no place for it.
-private final class LibvirtBoot {
+private final class LibvirtBoot: StoryResult {
     let folder = temporaryPath("libvirt")
+    var result: String { folder }
     let disk: LoopDisk
 
     init() throws {
@@ -18,10 +19,6 @@ private final class LibvirtBoot {
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
-
-    func read(_ name: String) -> String {
-        (try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)) ?? ""
-    }
 }
 
 @Suite(
@@ -34,61 +31,57 @@ struct LibvirtStoryTests {
     func story() throws {
         let boot = try LibvirtBoot()
         let port = boot.disk.port
-        func expect(_ name: String, _ words: String..., sourceLocation: SourceLocation = #_sourceLocation) {
-            let text = boot.read(name)
-            for word in words {
-                #expect(text.contains(word), "\(name): \(text)", sourceLocation: sourceLocation)
-            }
-        }
         let refusal = "VM work: block device dom0:\(missingPort) is not there"
 
         // Autostart after a boot of the host.
-        expect("autostart.list", "plain", "status 0")
-        expect("autostart.state", "shut off")
-        expect("libvirtd.journal", "autostart", refusal)
+        boot.expect("autostart.list", "plain", "status 0")
+        boot.expect("autostart.state", "shut off")
+        boot.expect("libvirtd.journal", "autostart", refusal)
 
         // The unit.
-        expect("work.start", "status 1")
-        expect("work.status", "status=69/UNAVAILABLE", refusal)
-        expect("work.state", "shut off")
-        expect("media.start", "status 0")
-        expect("media.state", "running")
-        expect("media.xml", "<source dev='/dev/\(port)'", "<readonly/>", "ua-vmdev-\(port)")
-        expect("media.again", "status 0", "is attached already")
-        expect("list", "media (attached: read-only=yes)")
-        expect("other.refused", "dom0:\(port) is taken by VM media", "Hook script execution failed", "status 1")
-        expect("other.unit-refused", "status 1")
-        expect("other.refused-state", "shut off")
-        expect("other.journal", "is taken by VM media")
+        boot.expect("work.start", "status 1")
+        boot.expect("work.status", "status=69/UNAVAILABLE", refusal)
+        boot.expect("work.state", "shut off")
+        boot.expect("media.start", "status 0")
+        boot.expect("media.state", "running")
+        boot.expect("media.xml", "<source dev='/dev/\(port)'", "<readonly/>", "ua-vmdev-\(port)")
+        boot.expect("media.again", "status 0", "is attached already")
+        boot.expect("list", "media (attached: read-only=yes)")
+        boot.expect(
+            "other.refused", "dom0:\(port) is taken by VM media", "Hook script execution failed", "status 1")
+        boot.expect("other.unit-refused", "status 1")
+        boot.expect("other.refused-state", "shut off")
+        boot.expect("other.journal", "is taken by VM media")
 
         // Its end, whichever.
-        expect("media.killed", "status 0")
+        boot.expect("media.killed", "status 0")
         for name in ["list.killed", "list.stopped", "list.destroyed"] {
-            expect(name, "status 0")
+            boot.expect(name, "status 0")
             #expect(!boot.read(name).contains("(attached"), "\(name): \(boot.read(name))")
         }
-        expect("media.restart", "status 0")
-        expect("media.stop", "status 0")
-        expect("media.stopped-state", "shut off")
+        boot.expect("media.restart", "status 0")
+        boot.expect("media.stop", "status 0")
+        boot.expect("media.stopped-state", "shut off")
 
         // Others' starts.
-        expect("work.virsh", refusal, "Hook script execution failed", "status 1")
-        expect("other.virsh", "status 0")
-        expect("other.attached", "status 0")
-        expect("other.oneshot-status", "VM other: has 1 device, all that are assigned", "Deactivated successfully")
-        expect("list.other", "other (attached)")
+        boot.expect("work.virsh", refusal, "Hook script execution failed", "status 1")
+        boot.expect("other.virsh", "status 0")
+        boot.expect("other.attached", "status 0")
+        boot.expect(
+            "other.oneshot-status", "VM other: has 1 device, all that are assigned", "Deactivated successfully")
+        boot.expect("list.other", "other (attached)")
         // There is no system in the guest that could let go of it.
-        expect("detach", "the guest did not let go of vmdev-\(port)", "status 74")
-        expect("narrow.virsh", "status 0")
-        expect("narrow.destroyed", "status 0")
-        expect("narrow.oneshot", "status=78")
-        expect("narrow.journal", "<controller type='pci' model='pcie-root-port'/>")
+        boot.expect("detach", "the guest did not let go of vmdev-\(port)", "status 74")
+        boot.expect("narrow.virsh", "status 0")
+        boot.expect("narrow.destroyed", "status 0")
+        boot.expect("narrow.oneshot", "status=78")
+        boot.expect("narrow.journal", "<controller type='pci' model='pcie-root-port'/>")
 
         // What cannot be asked.
-        expect("nobody", "status 77")
-        expect("away", "libvirt cannot be reached", "status 75")
-        expect("away.unit", "status 1")
-        expect("odd", "VM name", "status 64")
+        boot.expect("nobody", "status 77")
+        boot.expect("away", "libvirt cannot be reached", "status 75")
+        boot.expect("away.unit", "status 1")
+        boot.expect("odd", "VM name", "status 64")
         #expect(boot.read("leases").isEmpty)
     }
 }

@@ -2,7 +2,8 @@ import Foundation
 import Testing
 
 /// Two boots of one container that a Debian package is installed, upgraded and purged in.
-private final class Machine {
+private final class Machine: StoryResult {
+    var result: String { folder + "/result" }
     let folder = temporaryPath("package")
     let disk: LoopDisk
     private let root: String
@@ -58,10 +59,6 @@ private final class Machine {
         guard FileManager.default.fileExists(atPath: "\(folder)/result/\(end)") else {
             throw Failure("the container did not come to its end: \(outcome)\(read("log"))")
         }
-    }
-
-    func read(_ name: String) -> String {
-        (try? String(contentsOfFile: "\(folder)/result/\(name)", encoding: .utf8)) ?? ""
     }
 }
 

@@ -4,13 +4,14 @@ import Systemd
 import Testing
 
 /// One boot of a container with a real systemd and what `make install` installs: `work` has a disk of the VM sys-usb.
-private final class SourceBoot {
+private final class SourceBoot: StoryResult {
     let folder = temporaryPath("source-units")
+    var result: String { folder + "/result" }
     let disk: LoopDisk
 
     init() throws {
         disk = try LoopDisk()
-        let (tree, result) = (folder + "/tree", folder + "/result")
+        let tree = folder + "/tree"
         try FileManager.default.createDirectory(atPath: result, withIntermediateDirectories: true)
         let programs = (try program("vmdev-apply") as NSString).deletingLastPathComponent
         try tool("make", "--silent", "-C", packageFolder, "install", "RELEASE=\(programs)", "DESTDIR=\(tree)")
@@ -20,16 +21,9 @@ private final class SourceBoot {
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
-    func read(_ name: String) -> String {
-        (try? String(contentsOfFile: "\(folder)/result/\(name)", encoding: .utf8)) ?? ""
-    }
-
     /// What was told of devices, by kind.
     func entries(_ name: String, _ kind: Outcome.Kind) -> [[String: String]] {
-        read(name).split(separator: "\n").compactMap { line in
-            let entry = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String]
-            return entry?["MESSAGE_ID"] == kind.messageID.description ? entry : nil
-        }
+        entries(name).filter { $0["MESSAGE_ID"] == kind.messageID.description }
     }
 }
 
@@ -45,12 +39,6 @@ struct SourceUnitTests {
     func story() throws {
         let boot = try SourceBoot()
         let port = boot.disk.port
-        func expect(_ name: String, _ words: String..., sourceLocation: SourceLocation = #_sourceLocation) {
-            let text = boot.read(name)
-            for word in words {
-                #expect(text.contains(word), "\(name): \(text)", sourceLocation: sourceLocation)
-            }
-        }
         func isIdle(_ name: String, sourceLocation: SourceLocation = #_sourceLocation) {
             #expect(boot.read(name) == "", "\(name)", sourceLocation: sourceLocation)
         }
@@ -66,60 +54,61 @@ struct SourceUnitTests {
         let given = #"{"class":"block","port":"\#(port)","target":"work"}"#
 
         // One request, one process, and then none.
-        expect("enable", "status 0")
+        boot.expect("enable", "status 0")
         isIdle("idle")
-        expect("answer", #""port":"\#(port)""#)
-        expect("accepted.before", "NAccepted=0")
-        expect("accepted.after", "NAccepted=1")
+        boot.expect("answer", #""port":"\#(port)""#)
+        boot.expect("accepted.before", "NAccepted=0")
+        boot.expect("accepted.after", "NAccepted=1")
         isIdle("idle.after")
-        expect("nothing", #""kind":"request""#)
-        expect("nonsense", #""kind":"request""#)
+        boot.expect("nothing", #""kind":"request""#)
+        boot.expect("nonsense", #""kind":"request""#)
         isIdle("failed")
-        expect("modes", "700 /run/source/locks")
+        boot.expect("modes", "700 /run/source/locks")
 
         // An export for as long as its VM.
-        expect("work.start", "status 0")
-        expect("both", "active\nactive\n")
-        expect("status", given)
-        expect("exporting", "vmdev-export@", "qemu-nbd")
+        boot.expect("work.start", "status 0")
+        boot.expect("both", "active\nactive\n")
+        boot.expect("status", given)
+        boot.expect("exporting", "vmdev-export@", "qemu-nbd")
         isIdle("target.killed")
-        expect("export.journal", "the export of \(port) to VM work has ended: its VM does not have it any more")
-        expect("work.again", "status 0")
+        boot.expect(
+            "export.journal", "the export of \(port) to VM work has ended: its VM does not have it any more")
+        boot.expect("work.again", "status 0")
 
         // The source is killed, and is back.
         isIdle("source.killed")
         isToldOnce(.lost, in: "lost.journal")
-        expect("source.again", "status 0")
-        expect("up", "status 0")
+        boot.expect("source.again", "status 0")
+        boot.expect("up", "status 0")
         isToldOnce(.reattached, in: "back.journal")
-        expect("back.status", given)
-        expect("up.again", "status 0")
+        boot.expect("back.status", given)
+        boot.expect("up.again", "status 0")
         isIdle("again.journal")
         #expect(!boot.read("up.running").contains("vmdev-apply"), "\(boot.read("up.running"))")
         #expect(boot.read("main") == "same\n", "the VM was not started anew")
 
         // Stopped, and back after a while.
-        expect("source.stop", "status 0")
+        boot.expect("source.stop", "status 0")
         #expect(boot.read("after-stop") == "active\n")
-        expect("source.slow", "status 0")
-        expect("slow", "ActiveState=activating", "StatusText=waiting for VM sys-usb")
-        expect("slow.up", "status 0")
+        boot.expect("source.slow", "status 0")
+        boot.expect("slow", "ActiveState=activating", "StatusText=waiting for VM sys-usb")
+        boot.expect("slow.up", "status 0")
         isToldOnce(.reattached, in: "slow.journal")
 
         // Calls of the source.
-        expect("announce", "status 0")
+        boot.expect("announce", "status 0")
         isIdle("announce.journal")
         isIdle("announce.units")
         isToldOnce(.reattached, in: "broken.journal")
-        expect("broken.status", given)
+        boot.expect("broken.status", given)
 
         // A source that gives nothing.
         for (name, status, reason) in [
             ("silent", "status=75/TEMPFAIL", Reason.sourceSilent),
             ("dead", "status=69/UNAVAILABLE", .sourceNotRunning),
         ] {
-            expect("\(name).start", "status 1")
-            expect("\(name).unit", status)
+            boot.expect("\(name).start", "status 1")
+            boot.expect("\(name).unit", status)
             isToldOnce(.failed, in: "\(name).journal")
             #expect(boot.entries("\(name).journal", .failed).first?["VMDEV_REASON"] == reason.rawValue)
         }

@@ -5,8 +5,9 @@ import Systemd
 import Testing
 
 /// One boot of a container with a real systemd: `work` has a disk that is missing, `media` one that is there.
-private final class Boot {
+private final class Boot: StoryResult {
     let folder = temporaryPath("container")
+    var result: String { folder }
     let disk: LoopDisk
 
     init() throws {
@@ -22,16 +23,9 @@ private final class Boot {
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
-    func read(_ name: String) -> String {
-        (try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)) ?? ""
-    }
-
     /// The journal's entries with that text in their message.
     func entries(of vm: String, containing text: String) -> [[String: String]] {
-        read("\(vm).journal").split(separator: "\n").compactMap { line in
-            let entry = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String]
-            return entry?["MESSAGE"]?.contains(text) == true ? entry : nil
-        }
+        entries("\(vm).journal").filter { $0["MESSAGE"]?.contains(text) == true }
     }
 }
 

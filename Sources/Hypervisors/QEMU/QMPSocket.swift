@@ -24,15 +24,14 @@ struct QMPSocket {
                 return (try connect(until: deadline), watch)
             } catch {
                 guard !deadline.hasPassed else { return nil }
-                let isMissing = error.isMissing
-                // Either left over by an earlier QEMU, then a new one replaces it and the watch tells; or just made by
-                // bind(2), and the kernel tells nobody of the listen(2) that follows at once.
-                guard isMissing || error.code == ECONNREFUSED else { throw error }
-                if let watch {
-                    let pausing = isMissing ? deadline : Deadline(after: .milliseconds(pause))
-                    let isTold = try watch.next(until: pausing)
-                    if isMissing && !isTold { return nil }
-                    if !isMissing { pause = min(pause * 2, 100) }
+                guard error.isMissing || error.code == ECONNREFUSED else { throw error }
+                if let watch, error.isMissing {
+                    guard try watch.next(until: deadline) else { return nil }
+                } else if let watch {
+                    // Either left over by an earlier QEMU, then a new one replaces it and the watch tells; or just
+                    // made by bind(2), and the kernel tells nobody of the listen(2) that follows at once.
+                    _ = try watch.next(until: Deadline(after: .milliseconds(pause)))
+                    pause = min(pause * 2, 100)
                 }
             }
             // The watch comes before the next try, so that what happens in between is not lost.

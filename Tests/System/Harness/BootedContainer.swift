@@ -3,9 +3,10 @@ import Glibc
 import Platform
 
 /// A small Debian with a real systemd as PID 1, booted once with our programs in their places.
-final class BootedContainer {
+final class BootedContainer: StoryResult {
     /// `/result` inside: what goes in before the boot and comes out of it.
     let folder = temporaryPath("container")
+    var result: String { folder }
 
     init() throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -46,18 +47,5 @@ final class BootedContainer {
         try FileManager.default.createDirectory(
             at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
         try text.write(to: url, atomically: true, encoding: .utf8)
-    }
-
-    /// What a file in `/result` says; empty when there is none.
-    func read(_ name: String) -> String {
-        (try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)) ?? ""
-    }
-
-    /// Its lines.
-    func lines(_ name: String) -> [String] { read(name).split(separator: "\n").map(String.init) }
-
-    /// The entries of a journal in JSON.
-    func entries(_ name: String) -> [[String: String]] {
-        lines(name).compactMap { try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: String] }
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Platform
+import TestSupport
 
 /// Something that is no QEMU, on a VM's QMP socket.
 final class FakeMonitor {
@@ -19,19 +20,7 @@ final class FakeMonitor {
 
     /// Listens in the place of that VM's monitor, for one client.
     init(_ manner: Manner, insteadOf vm: String, on host: ScratchHost) throws {
-        let path = "\(host.root)/run/vmdev/qmp/\(vm).sock"
-        let raw = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | 0o2_000_000, 0)
-        guard raw >= 0 else { throw Failure("socket: errno \(errno)") }
-        listener = Descriptor(owning: raw)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-        let bound = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(raw, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        guard bound == 0, listen(raw, 4) == 0 else { throw Failure("listen on \(path): errno \(errno)") }
+        listener = try listeningSocket(at: "\(host.root)/run/vmdev/qmp/\(vm).sock")
         guard case .says(let texts) = manner else { return }
 
         let listener = listener
