@@ -33,10 +33,10 @@ struct QMPRequest: Sendable {
         return encoder
     }
 
-    /// The line that is sent.
-    func line(id: Int64, by encoder: @autoclosure () -> JSONEncoder) throws(QMPError) -> [UInt8] {
+    /// The line that is sent; without a number where that is somebody else's to give.
+    func line(id: Int64?, by encoder: @autoclosure () -> JSONEncoder) throws(QMPError) -> [UInt8] {
         // The names of commands are ours, and have nothing to escape.
-        if arguments == nil { return Array("{\"execute\":\"\(name)\",\"id\":\(id)}\n".utf8) }
+        if arguments == nil, let id { return Array("{\"execute\":\"\(name)\",\"id\":\(id)}\n".utf8) }
         do {
             return try Array(encoder().encode(Line(id: id, request: self))) + [UInt8(ascii: "\n")]
         } catch {
@@ -45,7 +45,7 @@ struct QMPRequest: Sendable {
     }
 
     private struct Line: Encodable {
-        let id: Int64
+        let id: Int64?
         let request: QMPRequest
 
         enum CodingKeys: String, CodingKey { case execute, arguments, id }
@@ -53,7 +53,7 @@ struct QMPRequest: Sendable {
         func encode(to encoder: any Encoder) throws {
             var members = encoder.container(keyedBy: CodingKeys.self)
             try members.encode(request.name, forKey: .execute)
-            try members.encode(id, forKey: .id)
+            try members.encodeIfPresent(id, forKey: .id)
             if let arguments = request.arguments { try members.encode(arguments, forKey: .arguments) }
         }
     }

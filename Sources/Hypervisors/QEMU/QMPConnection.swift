@@ -2,7 +2,7 @@ internal import Devices
 internal import FoundationEssentials
 internal import Platform
 
-/// A QMP conversation with one QEMU over its socket: commands by number, replies matched by it, events kept.
+/// A QMP conversation with one QEMU: commands by number, replies matched by it, events kept.
 ///
 /// It is used by one thread at a time. After a failure of the connection itself every later call fails with the
 /// same reason; after a reply that did not come in time the conversation goes on, and a late reply is dropped.
@@ -14,7 +14,10 @@ final class QMPConnection {
     /// How many events are kept for who asks later; the oldest go first.
     static let keptEvents = 256
 
-    private let socket: UnixSocket
+    private let channel: any QMPChannel
+    /// Whether the conversation is ours from its beginning. If it is another's who lets us ask in between, the numbers are his,
+    /// each answer is the next that comes, and no events reach us.
+    let isOurs: Bool
     private let timeout: Duration
     /// Made when something is sent or comes that is not plain.
     private lazy var encoder = QMPRequest.encoder
@@ -26,7 +29,8 @@ final class QMPConnection {
 
     /// Takes over a connected socket and waits for QEMU's greeting; `timeout` is for each later call.
     init(greetedBy socket: UnixSocket, until deadline: Deadline, timeout: Duration) throws(QMPError) {
-        self.socket = socket
+        channel = QMPStream(socket: socket)
+        isOurs = true
         self.timeout = timeout
         guard let message = try receive(QMP.Nothing.self, until: deadline) else {
             throw .transport("it accepts the connection but sends no greeting")
@@ -36,8 +40,15 @@ final class QMPConnection {
         }
     }
 
-    /// The process at the other end, if the kernel tells.
-    var peer: ProcessHandle? { socket.peer() }
+    /// Asks in the conversation of somebody else; `timeout` is for each call.
+    init(asGuestOn channel: any QMPChannel, timeout: Duration) {
+        self.channel = channel
+        isOurs = false
+        self.timeout = timeout
+    }
+
+    /// The process at the other end, if that is known.
+    var peer: ProcessHandle? { channel.peer }
 
     /// Sends one command and waits for its result.
     @discardableResult
@@ -181,13 +192,11 @@ final class QMPConnection {
     ) throws(QMPError) {
         var bytes: [UInt8] = []
         for (offset, request) in requests.enumerated() {
-            bytes += try request.line(id: firstID + Int64(offset), by: encoder)
+            bytes += try request.line(id: isOurs ? firstID + Int64(offset) : nil, by: encoder)
         }
         let done: Bool
-        do {
-            done = try socket.send(bytes, passing: requests.first?.passing, until: deadline)
-        } catch {
-            throw broken(.transport("the connection was lost (\(error.reason))"))
+        do { done = try channel.send(bytes, passing: requests.first?.passing, until: deadline) } catch {
+            throw broken(error)
         }
         // Part of a command may have gone out: nothing sensible can follow it.
         guard done else { throw broken(.transport("it takes no commands within \(timeout.inSeconds)")) }
@@ -199,6 +208,7 @@ final class QMPConnection {
         while let message = try receive(type, until: deadline) {
             switch message {
             case .event(let event): keep(event)
+            case .reply(_, let result) where !isOurs: return result
             case .reply(id, let result): return result
             case .reply(let other?, _) where other > 0 && other < id: continue
             case .reply, .greeting:
@@ -224,11 +234,7 @@ final class QMPConnection {
                 throw broken(.undecodable("more than 2 MiB without the end of a line", raw: buffer.start))
             }
             let bytes: [UInt8]?
-            do {
-                bytes = try socket.read(upTo: 65_536, until: deadline)
-            } catch {
-                throw broken(.transport("the connection was lost (\(error.reason))"))
-            }
+            do { bytes = try channel.read(upTo: 65_536, until: deadline) } catch { throw broken(error) }
             guard let bytes else { return nil }
             if bytes.isEmpty {
                 let rest = buffer.start
