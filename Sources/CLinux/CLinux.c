@@ -211,13 +211,14 @@ static char **vmdev_texts(const char *bytes, size_t count) {
 }
 
 int vmdev_start_command(const char *program, const char *arguments, size_t count, const char *environment, size_t variables,
-    int input, int output, int error, int *pid) {
+    int input, int output, int error, int passed, int *pid) {
     char **argv = vmdev_texts(arguments, count), **envp = vmdev_texts(environment, variables);
     posix_spawn_file_actions_t actions;
     int code = argv == NULL || envp == NULL ? ENOMEM : posix_spawn_file_actions_init(&actions);
     if (code == 0) {
-        int ends[] = {input, output, error};
-        for (int fd = 0; fd < 3 && code == 0; fd++) code = posix_spawn_file_actions_adddup2(&actions, ends[fd], fd);
+        int ends[] = {input, output, error, passed};
+        int number = passed < 0 ? 3 : 4;
+        for (int fd = 0; fd < number && code == 0; fd++) code = posix_spawn_file_actions_adddup2(&actions, ends[fd], fd);
         pid_t child = 0;
         if (code == 0) code = posix_spawn(&child, program, &actions, NULL, argv, envp);
         posix_spawn_file_actions_destroy(&actions);

@@ -112,6 +112,9 @@ public protocol RunningVM: AnyObject {
     /// Devices that we attached and whose other end has gone meanwhile, so that the VM has nothing of them any more.
     func deadEnds() throws(HypervisorError) -> Set<AttachmentID>
 
+    /// Has the VM's process hold what keeps a disk of another VM exported, in place of what it held for that disk before.
+    func keep(_ lease: Descriptor, of id: AttachmentID) throws(HypervisorError)
+
     /// Takes a device away and drops what was handed over for it.
     func detach(_ id: AttachmentID, until deadline: Deadline) throws(HypervisorError)
 
@@ -131,6 +134,11 @@ extension RunningVM {
 
     /// None: no device has another end.
     public func deadEnds() throws(HypervisorError) -> Set<AttachmentID> { [] }
+
+    /// Nothing is held here.
+    public func keep(_ lease: Descriptor, of id: AttachmentID) throws(HypervisorError) {
+        throw HypervisorError(.unsupported, "VM \(name): \(id) is no disk that it could have anew while it runs")
+    }
 }
 
 /// Where a VM is in its life.

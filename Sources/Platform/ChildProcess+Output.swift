@@ -12,12 +12,13 @@ extension ChildProcess {
         public let error: [UInt8]
     }
 
-    /// Runs a program to its end, without a shell and without anything of ours open: `arguments` without the name, the
-    /// environment as `NAME=value`, `input` as its standard input. Of output and error each takes `limit` bytes; a
-    /// program that writes more gets EPERM. Answers nil when the deadline came first: then it has been killed.
+    /// Runs a program to its end, without a shell and without anything of ours open but `passing`, which is its descriptor
+    /// 3: `arguments` without the name, the environment as `NAME=value`, `input` as its standard input. Of output and error
+    /// each takes `limit` bytes; a program that writes more gets EPERM. Answers nil when the deadline came first: then it has
+    /// been killed.
     public static func ending(
         of program: String, _ arguments: [String], environment: [String], input: [UInt8] = [],
-        limit: Int = 1 << 23, by deadline: Deadline
+        passing: Descriptor? = nil, limit: Int = 1 << 23, by deadline: Deadline
     ) throws(SystemCallError) -> Ending? {
         let (given, output, error) = (
             try memoryFile("input", limit: 0), try memoryFile("output", limit: limit),
@@ -31,7 +32,7 @@ extension ChildProcess {
             unsafe envp.withUnsafeBufferPointer { envp in
                 unsafe vmdev_start_command(
                     program, argv.baseAddress, arguments.count + 1, envp.baseAddress, environment.count, given.raw,
-                    output.raw, error.raw, &pid)
+                    output.raw, error.raw, passing?.raw ?? -1, &pid)
             }
         }
         guard code == 0 else { throw SystemCallError("run", program, code: code) }

@@ -137,7 +137,11 @@ private struct FloodingTransport: LibvirtTransport {
     func state(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> LibvirtState {
         LibvirtState(state: "running", reason: "booted")
     }
-    func hasRun(_ domain: String, by deadline: Deadline) throws(LibvirtFailure) -> Bool? { true }
+    var reachesQEMU: Bool { false }
+
+    func converse(
+        with domain: String, _ commands: [String], passing: Descriptor?, by deadline: Deadline
+    ) throws(LibvirtFailure) -> [String] { [] }
     func description(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String { xml }
     func storedDescription(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String { xml }
     func attach(_ device: String, to domain: String, by deadline: Deadline) throws(LibvirtFailure) {}

@@ -6,7 +6,7 @@ import Testing
 
 /// What every hypervisor that takes devices of other VMs keeps to: the conformance suite for a foreign source.
 @Suite("A device of another VM", .needsQEMU) struct ForeignSourceTests {
-    static let benches: [Bench] = [.simulator, .q35, .i440fx]
+    static let benches: [Bench] = [.simulator, .q35, .i440fx, .libvirt, .libvirtBus]
     let soon = Deadline(after: .seconds(60))
 
     private func request(_ stick: RedirectedStick, port: String = "2-1") throws -> AttachRequest {
@@ -148,7 +148,7 @@ import Testing
     }
 
     @Test(
-        "A disk that is not what its source told of it does not pass verification", arguments: [Bench.q35, .i440fx])
+        "A disk that is not what its source told of it does not pass verification", arguments: [Bench.q35, .i440fx, .libvirt])
     func otherDisk(bench: Bench) throws {
         let started = try bench.start()
         let vm = try started.connect()
@@ -161,7 +161,7 @@ import Testing
         withExtendedLifetime(disk) {}
     }
 
-    @Test("A disk that can only be read is not had for writing", arguments: [Bench.q35, .i440fx])
+    @Test("A disk that can only be read is not had for writing", arguments: [Bench.q35, .i440fx, .libvirt])
     func readOnlyDisk(bench: Bench) throws {
         let started = try bench.start()
         let vm = try started.connect()

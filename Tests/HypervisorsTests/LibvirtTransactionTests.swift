@@ -142,8 +142,12 @@ private final class KillingTransport: LibvirtTransport {
     func state(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> LibvirtState {
         try next.state(of: domain, by: deadline)
     }
-    func hasRun(_ domain: String, by deadline: Deadline) throws(LibvirtFailure) -> Bool? {
-        try next.hasRun(domain, by: deadline)
+    var reachesQEMU: Bool { real.reachesQEMU }
+
+    func converse(
+        with domain: String, _ commands: [String], passing: Descriptor?, by deadline: Deadline
+    ) throws(LibvirtFailure) -> [String] {
+        try next.converse(with: domain, commands, passing: passing, by: deadline)
     }
     func description(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String {
         try next.description(of: domain, by: deadline)

@@ -41,9 +41,10 @@ int vmdev_start_reader(const char *path, int output, int *pid);
 int vmdev_start_program(const char *program, const char *argument, int *pid);
 
 /// Starts a program with `count` arguments, one after the other in `arguments`, each with a zero byte at its end (the first
-/// is the program's name), and so with the environment. It has these three descriptors and no other of ours.
+/// is the program's name), and so with the environment. It has these three descriptors, `passed` as its number 3 unless that
+/// is negative, and no other of ours.
 int vmdev_start_command(const char *program, const char *arguments, size_t count, const char *environment, size_t variables,
-    int input, int output, int error, int *pid);
+    int input, int output, int error, int passed, int *pid);
 
 /// A file in memory that cannot grow beyond `limit` bytes (memfd_create(2)); 0 is no limit.
 int vmdev_memory_file(const char *name, size_t limit);

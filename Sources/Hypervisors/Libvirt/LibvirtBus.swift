@@ -53,10 +53,13 @@ final class LibvirtBus: LibvirtTransport {
         return LibvirtState(state: state, reason: reason)
     }
 
-    /// libvirt-dbus has no way to the domain's QEMU, so that virsh is asked where it is installed.
-    func hasRun(_ domain: String, by deadline: Deadline) throws(LibvirtFailure) -> Bool? {
-        guard virsh.isInstalled else { return nil }
-        return try virsh.hasRun(domain, by: deadline)
+    /// libvirt-dbus has none, so that virsh is used for it where it is installed.
+    var reachesQEMU: Bool { virsh.reachesQEMU }
+
+    func converse(
+        with domain: String, _ commands: [String], passing: Descriptor?, by deadline: Deadline
+    ) throws(LibvirtFailure) -> [String] {
+        try virsh.converse(with: domain, commands, passing: passing, by: deadline)
     }
 
     func description(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String {

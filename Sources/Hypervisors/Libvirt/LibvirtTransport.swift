@@ -9,8 +9,14 @@ protocol LibvirtTransport: Sendable {
     /// Where a domain is in its life, and libvirt's word for why ("running", "booted"; "paused", "user").
     func state(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> LibvirtState
 
-    /// Whether the domain, which is paused, has ever run since it was started; nil when that cannot be found out.
-    func hasRun(_ domain: String, by deadline: Deadline) throws(LibvirtFailure) -> Bool?
+    /// Whether there is a way to a domain's QEMU itself.
+    var reachesQEMU: Bool { get }
+
+    /// Has QEMU execute commands of QMP, a line of JSON each without a number, in order, the first with a copy of `passing`;
+    /// answers with its replies.
+    func converse(
+        with domain: String, _ commands: [String], passing: Descriptor?, by deadline: Deadline
+    ) throws(LibvirtFailure) -> [String]
 
     /// The description of the domain as it is now.
     func description(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String

@@ -5,6 +5,7 @@ public import Platform
 extension LibvirtVM {
     /// Plugs one device in, by a description with an alias of ours.
     public func attach(_ request: AttachRequest) throws(HypervisorError) {
+        guard request.device.source.isHost else { return try attachServed(request) }
         if places[request.id] == nil, let obstacle = try place([request]).first ?? nil { throw obstacle }
         let device: XMLElement
         var claim: Descriptor?
@@ -45,7 +46,10 @@ extension LibvirtVM {
     public func detach(_ id: AttachmentID, until deadline: Deadline) throws(HypervisorError) {
         let what = "asked to detach \(id)"
         places[id] = nil
-        guard let device = try description(what).aliases[id] else { return }
+        guard let device = try description(what).aliases[id] else {
+            if transport.reachesQEMU { try machine.detach(id, until: deadline) }
+            return
+        }
         guard device.name != "sound" else {
             throw HypervisorError(
                 .unsupported, "VM \(name): libvirt takes no sound card from a domain that is there",
@@ -153,6 +157,10 @@ private struct LibvirtFault {
             remedy: "Stop that domain, or detach the device from it"),
         LibvirtFault(
             text: "No more available PCI", kind: .noRoom, message: "has no free place",
+            remedy: "Add to its devices: <controller type='pci' model='pcie-root-port'/>"),
+        LibvirtFault(
+            text: "not available for", kind: .noRoom,
+            message: "has no free place but that of a device of another VM, of which libvirt does not know",
             remedy: "Add to its devices: <controller type='pci' model='pcie-root-port'/>"),
         LibvirtFault(
             text: "Permission conflict on node", kind: .taken, message: "is in use by another disk of the same VM",

@@ -9,10 +9,18 @@ struct LibvirtPlace: Hashable, Sendable {
 }
 
 extension LibvirtVM {
-    /// Finds out whether there is room for each, in order: PCI first, then SCSI. The places themselves libvirt chooses.
+    /// Finds out whether there is room for each: first for the devices of this host, whose places libvirt chooses, from the
+    /// first on, then for those of other VMs, which get the last.
     public func place(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
         guard !requests.isEmpty else { return [] }
         let description = try description("asked for its devices")
+        return try answers(to: requests, own: { place($0, description) }) { served throws(HypervisorError) in
+            try placeServed(served, description)
+        }
+    }
+
+    /// In order: PCI first, then SCSI.
+    private func place(_ requests: [AttachRequest], _ description: LibvirtDescription) -> [HypervisorError?] {
         var pci = description.isConventional ? description.freeSlots : description.freePorts
         // What can only be on PCI has its places set aside.
         var reserved = requests.count { $0.device.deviceClass == .pci }
@@ -23,11 +31,13 @@ extension LibvirtVM {
             taken.insert(target)
             return LibvirtPlace(bus: bus, target: target)
         }
+        machine.setAside = 0
         return requests.map { request in
             switch request.device.deviceClass {
             case .block:
                 if !request.options.isCDROM, pci > (hasSCSI ? reserved : 0) {
                     pci -= 1
+                    machine.setAside += 1
                     places[request.id] = disk(on: "virtio")
                 } else if hasSCSI {
                     places[request.id] = disk(on: "scsi")
@@ -38,6 +48,7 @@ extension LibvirtVM {
                 reserved -= 1
                 guard pci > 0 else { return noRoom(for: request, description) }
                 pci -= 1
+                machine.setAside += 1
             case .usb:
                 guard description.hasUSB else { return noRoom(for: request, description) }
             case .mic: break
@@ -46,7 +57,7 @@ extension LibvirtVM {
         }
     }
 
-    private func noRoom(for request: AttachRequest, _ description: LibvirtDescription) -> HypervisorError {
+    func noRoom(for request: AttachRequest, _ description: LibvirtDescription) -> HypervisorError {
         let what = "VM \(name) has no free place for \(request.device.name)"
         let missing: (String, String) =
             if request.device.deviceClass == .usb {

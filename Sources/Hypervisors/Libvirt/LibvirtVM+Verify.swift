@@ -1,8 +1,13 @@
 internal import Devices
 
 extension LibvirtVM {
-    /// Looks for each device in the live description, and whether it is what was asked for.
+    /// Looks for each device in the live description, and whether it is what was asked for; QEMU is asked for those of other
+    /// VMs.
     public func verify(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
+        try answers(to: requests, own: verifyOwn) { served throws(HypervisorError) in try machine.verify(served) }
+    }
+
+    private func verifyOwn(_ requests: [AttachRequest]) throws(HypervisorError) -> [HypervisorError?] {
         guard !requests.isEmpty else { return [] }
         let description = try description("asked for its devices")
         let devices = description.aliases

@@ -16,6 +16,12 @@ public final class LibvirtVM: RunningVM {
     private let isStarting: Bool
     /// Where each device goes, found before any is attached.
     var places: [AttachmentID: LibvirtPlace] = [:]
+    /// The domain's QEMU, for what libvirt itself has no words.
+    lazy var machine = QEMUVM(
+        name: name,
+        connection: QMPConnection(
+            asGuestOn: LibvirtMonitor(of: domain, process, by: transport), timeout: timeout),
+        timeout: timeout, isShared: true)
 
     init(
         name: VMName, domain: String, process: ProcessIdentity, transport: any LibvirtTransport, timeout: Duration,
@@ -42,10 +48,11 @@ public final class LibvirtVM: RunningVM {
         switch (found.state, found.reason) {
         case ("running", _), ("idle", _): return .running
         case ("paused", "user"), ("paused", "starting up"):
-            let hasRun = try ask(what) { (libvirt, deadline) throws(LibvirtFailure) in
-                try libvirt.hasRun(domain, by: deadline)
-            }
-            return hasRun ?? !isStarting ? .paused(found.reason) : .notStarted
+            // To libvirt a domain that was started paused and one that was suspended later are alike.
+            let hasRun = transport.reachesQEMU ? try machine.state() != .notStarted : !isStarting
+            return hasRun ? .paused(found.reason) : .notStarted
+        // As QEMU calls it.
+        case ("paused", "I/O error"): return .paused("io-error")
         case ("paused", let reason): return .paused(printable(reason, limit: 40))
         case ("pmsuspended", _): return .paused("suspended by its guest")
         case (let state, let reason):
@@ -53,9 +60,10 @@ public final class LibvirtVM: RunningVM {
         }
     }
 
-    /// The devices with our aliases in the live description.
+    /// The devices with our aliases in the live description, and those of other VMs.
     public func attachments() throws(HypervisorError) -> Set<AttachmentID> {
-        Set(try description("asked for its devices").aliases.keys)
+        let own = Set(try description("asked for its devices").aliases.keys)
+        return transport.reachesQEMU ? own.union(try machine.attachments()) : own
     }
 
     /// Lets the domain run.

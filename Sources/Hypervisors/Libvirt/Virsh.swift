@@ -10,17 +10,17 @@ struct Virsh: LibvirtTransport {
     /// What of our environment virsh gets: where the session of a user is.
     let environment: [String]
 
-    /// Whether it is there.
-    var isInstalled: Bool { (try? FileStatus.ofEntry(program)) != nil }
+    /// Whether it is installed.
+    var reachesQEMU: Bool { (try? FileStatus.ofEntry(program)) != nil }
 
     func domains(active: Bool, by deadline: Deadline) throws(LibvirtFailure) -> [LibvirtDomain] {
         try run(["list", "--uuid", "--name"] + (active ? [] : ["--all"]), by: deadline).split(separator: "\n")
             .compactMap { line in
                 // "UUID NAME", and a name may have blanks.
                 let parts = line.split(separator: " ", maxSplits: 1)
-                guard parts.count == 2, let uuid = parts.first, uuid.utf8.count == 36, let name = parts.last else {
-                    return nil
-                }
+                guard parts.count == 2, let uuid = parts.first, uuid.utf8.count == 36, let name = parts.last,
+                    uuid.allSatisfy({ $0.isHexDigit || $0 == "-" })
+                else { return nil }
                 return LibvirtDomain(uuid: String(uuid), name: String(name))
             }
     }
@@ -34,14 +34,24 @@ struct Virsh: LibvirtTransport {
             state: String(text[..<open].dropLast()), reason: String(text[text.index(after: open)...].dropLast()))
     }
 
-    /// Only QEMU itself knows: to libvirt a domain that was started paused and one that was suspended later are alike.
-    /// libvirt notes in its log that somebody talked to the monitor ("tainted: custom-monitor").
-    func hasRun(_ domain: String, by deadline: Deadline) throws(LibvirtFailure) -> Bool? {
-        let answer = try run("qemu-monitor-command", domain, #"{"execute":"query-status"}"#, by: deadline)
-        guard answer.contains(#""status""#) else {
-            throw .notUnderstood("its QEMU answers '\(printable(answer, limit: 200))'")
+    /// One virsh for all commands. libvirt notes in its log that somebody talked to the monitor ("tainted: custom-monitor").
+    /// Its --pass-fds is of libvirt 8.2.
+    func converse(
+        with domain: String, _ commands: [String], passing: Descriptor?, by deadline: Deadline
+    ) throws(LibvirtFailure) -> [String] {
+        // virsh reads one argument as its own little shell does: within quotes all is taken as it is. In JSON there are
+        // apostrophes in texts only.
+        let calls = commands.enumerated().map { index, command in
+            let options = index == 0 && passing != nil ? "--pass-fds 3 " : ""
+            let json = command.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"\u0027"#)
+            return "qemu-monitor-command \(options)'\(domain)' '\(json)'"
         }
-        return !answer.contains(#""prelaunch""#)
+        let output = try run([calls.joined(separator: "; ")], passing: passing, by: deadline)
+        let replies = output.split(separator: "\n").map(String.init)
+        guard replies.count == commands.count else {
+            throw .notUnderstood("its QEMU gives \(replies.count) answers to \(commands.count) commands")
+        }
+        return replies
     }
 
     func description(of domain: String, by deadline: Deadline) throws(LibvirtFailure) -> String {
@@ -93,13 +103,13 @@ struct Virsh: LibvirtTransport {
     }
 
     private func run(
-        _ arguments: [String], input: String = "", by deadline: Deadline
+        _ arguments: [String], input: String = "", passing: Descriptor? = nil, by deadline: Deadline
     ) throws(LibvirtFailure) -> String {
         let ending: ChildProcess.Ending?
         do {
             ending = try ChildProcess.ending(
                 of: program, ["--connect", uri, "--quiet"] + arguments, environment: ["LC_ALL=C"] + environment,
-                input: Array(input.utf8), by: deadline)
+                input: Array(input.utf8), passing: passing, by: deadline)
         } catch {
             throw error.isMissing
                 ? .unreachable("\(program) is not installed") : .unreachable("virsh cannot be used: \(error)")

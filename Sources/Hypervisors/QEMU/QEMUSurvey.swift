@@ -58,13 +58,13 @@ struct QEMUSurvey {
         let taken = Set(root.map(\.slot))
         slots =
             handler?.isEmpty == false
-            ? (1..<32).filter { !taken.contains(Int64($0)) }.map { .slot($0, bus: "pci.0") } : []
+            ? vm.inOrder((1..<32).filter { !taken.contains(Int64($0)) }.map { .slot($0, bus: "pci.0") }) : []
     }
 
     /// PCI Express ports with nothing in them, `count` at most, in the order of their PCI addresses, in which a guest
     /// finds its disks.
     func freePorts(_ count: Int) throws(HypervisorError) -> [QEMUPlace] {
-        var buses = try portBuses()[...]
+        var buses = try vm.inOrder(portBuses())[...]
         var result: [QEMUPlace] = []
         while result.count < count, !buses.isEmpty {
             // Each question costs QEMU a turn of its main loop: no more of them than are needed or go out together.
@@ -119,7 +119,9 @@ struct QEMUSurvey {
             onBusesOf: controllers, type: "SCSI", property: "scsi-id", count: count
         ) { (bus, taken: [Int64]) in
             let used = Set(taken)
-            return (0..<256).lazy.filter { !used.contains(Int64($0)) }.map { .scsi(target: $0, bus: bus) }
+            return vm.inOrder(Array(0..<256)).lazy.filter { !used.contains(Int64($0)) }.map {
+                .scsi(target: $0, bus: bus)
+            }
         }
     }
 
@@ -146,7 +148,7 @@ struct QEMUSurvey {
                         used.insert(String(lowest))
                     }
                 }
-                return numbers.lazy.filter { [used] in !used.contains(String($0)) }
+                return vm.inOrder(Array(numbers)).lazy.filter { [used] in !used.contains(String($0)) }
                     .map { .usb(port: $0, bus: bus) }
             }
         }
@@ -198,4 +200,9 @@ struct QEMUSurvey {
             entry.childType.map { Part(path: "\(folder)/\(entry.name)", type: $0, id: named ? entry.name : nil) }
         }
     }
+}
+
+extension QEMUVM {
+    /// Places in the order in which we take them.
+    fileprivate func inOrder<Place>(_ places: [Place]) -> [Place] { isShared ? places.reversed() : places }
 }

@@ -22,19 +22,35 @@ extension QEMUVM {
             try waitUntilGone(id, until: deadline)
         }
         places[id] = nil
-        try drop(id)
+        try drop(id, until: deadline)
     }
 
     private func waitUntilGone(_ id: AttachmentID, until deadline: Deadline) throws(HypervisorError) {
-        let event: QMPEvent?
-        do {
-            event = try connection.event(until: deadline) { QEMUVM.isUnplug($0, of: id) }
-        } catch {
-            throw failure("asked to detach \(id)", error)
-        }
+        if !connection.isOurs { return try askUntilGone(id, until: deadline) }
+        let event = try event(about: id, until: deadline)
         if event?.name == "DEVICE_DELETED" { return }
         if event == nil, try !attachments().contains(id) { return }
-        throw HypervisorError(
+        throw notLetGo(id)
+    }
+
+    /// The same where no event tells of it.
+    private func askUntilGone(_ id: AttachmentID, until deadline: Deadline) throws(HypervisorError) {
+        var pause = Duration.milliseconds(20)
+        while try attachments().contains(id) {
+            guard !deadline.hasPassed else { throw notLetGo(id) }
+            _ = try event(about: id, until: Deadline(after: pause))
+            pause = min(pause * 2, .milliseconds(500))
+        }
+    }
+
+    private func event(about id: AttachmentID, until deadline: Deadline) throws(HypervisorError) -> QMPEvent? {
+        do { return try connection.event(until: deadline) { QEMUVM.isUnplug($0, of: id) } } catch {
+            throw failure("asked to detach \(id)", error)
+        }
+    }
+
+    private func notLetGo(_ id: AttachmentID) -> HypervisorError {
+        HypervisorError(
             .refused, "VM \(name): the guest did not let go of \(id)",
             remedy: "Have the guest let go of it (unmount a disk there) and try again, or shut the VM down")
     }
@@ -44,8 +60,18 @@ extension QEMUVM {
             && event.device == id.description
     }
 
-    private func drop(_ id: AttachmentID) throws(HypervisorError) {
+    private func drop(_ id: AttachmentID, until deadline: Deadline) throws(HypervisorError) {
         let what = "asked to drop the disk of \(id)"
+        var pause = Duration.milliseconds(5)
+        // A device leaves the tree a moment before it lets go of its disk, and it is the event that tells of that.
+        while !connection.isOurs, !deadline.hasPassed {
+            let removal = try call(what) { (connection) throws(QMPError) in
+                try connection.results(of: .removeNode(id.description))
+            }
+            guard case .failure(let error) = removal, error.says("is in use") else { break }
+            _ = try event(about: id, until: Deadline(after: pause))
+            pause = min(pause * 2, .milliseconds(500))
+        }
         let (removal, chardev, sets) = try call(what) { (connection) throws(QMPError) in
             try connection.results(of: .removeNode(id.description), .removeChardev(id.description), .sets)
         }

@@ -1,5 +1,5 @@
 internal import Devices
-internal import Platform
+public import Platform
 
 extension QEMUVM {
     /// Plugs in a disk that another VM exports over NBD.
@@ -31,6 +31,11 @@ extension QEMUVM {
         } catch {
             throw undone(undo, after: fault(attaching: request, error), error)
         }
+    }
+
+    /// The claim of a disk of this host has the same name.
+    public func keep(_ lease: Descriptor, of id: AttachmentID) throws(HypervisorError) {
+        try hold(lease, as: id.claimName)
     }
 
     /// Plugs in a USB device that another VM exports over usbredir on that connection.

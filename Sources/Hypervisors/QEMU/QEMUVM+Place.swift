@@ -13,7 +13,11 @@ extension QEMUVM {
         let usbDevices = requests.count { $0.device.deviceClass == .usb }
         let disks = requests.count - opticals - functions - usbDevices
 
-        var pci = disks + functions == 0 ? [] : try survey.freePorts(disks + functions) + survey.slots
+        var pci: [QEMUPlace] = []
+        if disks + functions > 0 {
+            pci = try survey.freePorts(disks + functions + setAside) + survey.slots
+            pci.removeLast(min(setAside, pci.count))
+        }
         let beyond = min(disks, max(0, disks + functions - pci.count))
         var targets = opticals + beyond == 0 ? [] : try survey.freeTargets(opticals + beyond)
         // The optical drives' places are set aside: nothing else can take them.

@@ -18,11 +18,19 @@ public final class QEMUVM: RunningVM, LockKeeper {
     /// QEMU itself; told apart from a later process with its number.
     let process: ProcessHandle?
 
+    /// Whether somebody else gives devices their places here as well, from the first on: then ours are the last.
+    let isShared: Bool
+    /// How many places on PCI that other one is about to take.
+    var setAside = 0
+
     /// What the socket was waited for with, if it was.
     private let watch: FolderWatch?
 
-    init(name: VMName, connection: QMPConnection, timeout: Duration, watch: FolderWatch? = nil) {
+    init(
+        name: VMName, connection: QMPConnection, timeout: Duration, isShared: Bool = false, watch: FolderWatch? = nil
+    ) {
         self.name = name
+        self.isShared = isShared
         self.watch = watch
         self.connection = connection
         self.timeout = timeout

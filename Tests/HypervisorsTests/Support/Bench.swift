@@ -35,7 +35,7 @@ enum Bench: String, CaseIterable, Sendable {
             return TestVM(name: process.name, hypervisor: process.hypervisor) { process.kill() }
         case .libvirt, .libvirtBus:
             let daemon = try LibvirtDaemon(self == .libvirtBus ? .bus : .virsh)
-            let domain = try LibvirtDomain(name, ports: places, on: daemon)
+            let domain = try LibvirtDomain(name, ports: places, withUSB: withUSB, on: daemon)
             return TestVM(name: domain.name, hypervisor: domain.hypervisor) { domain.kill() }
         case .qubes:
             let host = try QubesdStandIn()

@@ -129,8 +129,8 @@ final class LibvirtDomain: @unchecked Sendable {
 
     /// Defines and starts a domain with `ports` free PCI Express ports and more XML among its devices.
     init(
-        _ name: String = "work", ports: Int = 0, devices: String = "", on daemon: LibvirtDaemon? = nil,
-        isTransient: Bool = false
+        _ name: String = "work", ports: Int = 0, withUSB: Bool = false, devices: String = "",
+        on daemon: LibvirtDaemon? = nil, isTransient: Bool = false
     ) throws {
         self.name = try VMName(name)
         self.daemon = try daemon ?? LibvirtDaemon()
@@ -138,7 +138,7 @@ final class LibvirtDomain: @unchecked Sendable {
         try """
         <domain type='qemu'><name>\(name)</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>
         <os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/></features>
-        <devices><controller type='pci' model='pcie-root'/><controller type='usb' model='none'/>
+        <devices><controller type='pci' model='pcie-root'/><controller type='usb' model='\(withUSB ? "qemu-xhci" : "none")'/>
         \(String(repeating: "<controller type='pci' model='pcie-root-port'/>", count: ports))
         <memballoon model='none'/>\(devices)</devices></domain>
         """.write(toFile: file, atomically: true, encoding: .utf8)
