@@ -63,10 +63,6 @@ extension Attaching {
         guard let source = sources.first(where: { $0.name == device.source }) else {
             throw .sourceUnknown(assignment, known: sources.map(\.name))
         }
-        guard case .locks(let keeper) = vm.custody else {
-            throw Problem(
-                .refused, assignment, "\(Problem.subject(assignment)) cannot be had again while the VM runs")
-        }
         let place = record.servedAs ?? record.device.port ?? device.port
         let renewed = LockRecord(
             vm: record.vm, device: device.reference, id: record.id, options: record.options,
@@ -78,12 +74,8 @@ extension Attaching {
             guard case .networkDisk(_, _, let lease) = access else {
                 throw Problem(.refused, assignment, "\(Problem.subject(assignment)) is none that a VM finds again")
             }
-            try keeper.hold(lease, as: record.id.claimName)
-            for lock in locks { try keeper.hold(lock.descriptor, as: lock.name) }
-            if !locks.isEmpty {
-                let kept = HeldLock.names(of: renewed)
-                for name in HeldLock.names(of: record) where !kept.contains(name) { try keeper.letGo(name) }
-            }
+            try vm.keep(lease, of: record.id)
+            if !locks.isEmpty { try Custodian(vm: vm, folder: self.locks).move(locks, from: record, to: renewed) }
             // What the guest wrote meanwhile, and could not be written, is written now.
             if try vm.state() == .paused("io-error") { try vm.resume() }
         } catch let error as SourceError {

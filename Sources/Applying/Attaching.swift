@@ -45,7 +45,8 @@ struct Attaching {
             for record in mine where !present.contains(record.id) { try detach(record) }
             // Of a USB device that was plugged out and in again the VM has but the dead end, and QEMU does not say so; of one
             // of another VM it does.
-            let dead = try vm.deadEnds()
+            let isServed = mine.contains { $0.device.deviceClass == .usb && !$0.device.source.isHost }
+            let dead = isServed ? try vm.deadEnds() : []
             for record in mine where present.contains(record.id) && record.device.deviceClass == .usb {
                 let isPluggedAnew = items.contains {
                     $0.device.canonical.key == record.canonical.key && $0.record.sequence != record.sequence

@@ -20,6 +20,16 @@ struct Custodian {
         }
     }
 
+    /// Makes the VM, which is the holder of `record`, that of `renewed` instead, whose locks we have: the same attachment of a
+    /// device that is elsewhere now.
+    func move(_ locks: [HeldLock], from record: LockRecord, to renewed: LockRecord) throws(HypervisorError) {
+        try entrust(locks, of: renewed)
+        // There is one lease for an attachment, and it was written over.
+        guard case .locks(let keeper) = vm.custody else { return }
+        let kept = HeldLock.names(of: renewed)
+        for name in HeldLock.names(of: record) where !kept.contains(name) { try keeper.letGo(name) }
+    }
+
     /// Ends that; it is no error when it was not so.
     func drop(_ record: LockRecord) throws(HypervisorError) {
         switch vm.custody {

@@ -48,19 +48,22 @@ struct LeaseFolder: Sendable {
         }
         var leases: [Lease] = []
         for file in files {
-            let bytes: [UInt8]
-            do {
-                bytes = try Descriptor.open("\(path)/\(file)", [.noFollow]).readAll(limit: Lease.maximumSize)
-            } catch {
-                if error.isMissing { continue }  // It ended just now.
-                throw error
-            }
-            guard let lease = Lease(parsing: String(decoding: bytes, as: UTF8.self)), lease.file == file,
-                lease.holder.process.isAlive
-            else { continue }
+            guard let lease = try read(file), lease.file == file, lease.holder.process.isAlive else { continue }
             leases.append(lease)
         }
         return leases
+    }
+
+    /// Nil when there is none, which may have ended just now, or when it is none of ours.
+    private func read(_ file: String) throws(SystemCallError) -> Lease? {
+        let bytes: [UInt8]
+        do {
+            bytes = try Descriptor.open("\(path)/\(file)", [.noFollow]).readAll(limit: Lease.maximumSize)
+        } catch {
+            if error.isMissing { return nil }
+            throw error
+        }
+        return Lease(parsing: String(decoding: bytes, as: UTF8.self))
     }
 
     /// Writes a lease; only who has the locks of its device may.
@@ -74,8 +77,9 @@ struct LeaseFolder: Sendable {
         _ = try file.commit(ifStill: try folder.status(below: lease.file))
     }
 
-    /// Ends a lease; one that is not there is no error.
+    /// Ends a lease; one that is not there is no error, nor one for the same attachment of a device that is elsewhere by now.
     func end(_ record: LockRecord) throws(SystemCallError) {
+        if let lease = try read(Lease.file(record)), lease.record.canonical != record.canonical { return }
         do { try Descriptor.open(path, .directory).remove(below: Lease.file(record)) } catch {
             guard error.isMissing else { throw error }
         }

@@ -1,6 +1,8 @@
 import Applying
 import Devices
+import Glibc
 import Hypervisors
+import Platform
 import TestSupport
 import Testing
 
@@ -15,6 +17,13 @@ struct SourceReturnTests {
         source = host.usbVM
         work = try VMName("work")
         host.simulator.add(work, state: .running)
+    }
+
+    /// `work` is a VM that holds its locks, or one that has leases.
+    private func leases(_ isLeased: Bool) throws {
+        guard isLeased else { return }
+        let holder = LeaseHolder(domain: "work", process: try #require(ProcessIdentity(of: getpid())))
+        host.simulator.add(work, state: .running, holder: holder)
     }
 
     /// `work` has two disks of the source.
@@ -61,8 +70,11 @@ struct SourceReturnTests {
         #expect(source.exported.count == 2)
     }
 
-    @Test("Of a source that ends each device is named once, whether it is assigned still or not")
-    func lostAll() throws {
+    @Test(
+        "Of a source that ends each device is named once, whether it is assigned still or not",
+        arguments: [false, true])
+    func lostAll(isLeased: Bool) throws {
+        try leases(isLeased)
         try attachThree()
         host.store.set([try row("work usbvm:sdb:scsi-DISK required")])
         source.die()
@@ -74,8 +86,9 @@ struct SourceReturnTests {
         #expect(ports() == ["sdb"])
     }
 
-    @Test("What comes back is attached again, once, however often the source says so")
-    func back() throws {
+    @Test("What comes back is attached again, once, however often the source says so", arguments: [false, true])
+    func back(isLeased: Bool) throws {
+        try leases(isLeased)
         try attachThree()
         source.die()
         #expect(changed() == .success)
@@ -143,8 +156,11 @@ struct SourceReturnTests {
         #expect(host.reporter.reasons == [.deviceReplaced])
     }
 
-    @Test("A disk that comes back under another name is given where the VM looks for it, and is no second one")
-    func renamed() throws {
+    @Test(
+        "A disk that comes back under another name is given where the VM looks for it, and is no second one",
+        arguments: [false, true])
+    func renamed(isLeased: Bool) throws {
+        try leases(isLeased)
         try source.plug("sdb", identity: "scsi-DISK")
         host.store.set([try row("work usbvm:sdb:scsi-DISK required")])
         #expect(host.applier.apply(to: work, on: .byHand) == .success)
@@ -171,8 +187,11 @@ struct SourceReturnTests {
         #expect(try host.locks.live() == [])
     }
 
-    @Test("Two disks that have changed their names with each other are both where the VM looks for them")
-    func exchanged() throws {
+    @Test(
+        "Two disks that have changed their names with each other are both where the VM looks for them",
+        arguments: [false, true])
+    func exchanged(isLeased: Bool) throws {
+        try leases(isLeased)
         try attachTwoDisks()
         source.die()
         source.start()

@@ -148,7 +148,8 @@ import Testing
     }
 
     @Test(
-        "A disk that is not what its source told of it does not pass verification", arguments: [Bench.q35, .i440fx, .libvirt])
+        "A disk that is not what its source told of it does not pass verification",
+        arguments: [Bench.q35, .i440fx, .libvirt])
     func otherDisk(bench: Bench) throws {
         let started = try bench.start()
         let vm = try started.connect()

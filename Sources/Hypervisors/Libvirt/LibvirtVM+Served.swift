@@ -37,11 +37,14 @@ extension LibvirtVM {
     }
 
     /// QEMU holds it, as it did the one before.
-    public func keep(_ lease: Descriptor, of id: AttachmentID) throws(HypervisorError) { try machine.keep(lease, of: id) }
+    public func keep(_ lease: Descriptor, of id: AttachmentID) throws(HypervisorError) {
+        try machine.keep(lease, of: id)
+    }
 
     private func unreachable(_ request: AttachRequest) -> HypervisorError {
         HypervisorError(
-            .unsupported, "VM \(name): \(request.device.name) is given to its QEMU by virsh, which is not installed",
+            .unsupported,
+            "VM \(name): \(request.device.name) is given to its QEMU by virsh, which is not installed",
             remedy: "Install it (Debian: libvirt-clients)")
     }
 }

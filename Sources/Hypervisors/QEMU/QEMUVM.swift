@@ -27,7 +27,8 @@ public final class QEMUVM: RunningVM, LockKeeper {
     private let watch: FolderWatch?
 
     init(
-        name: VMName, connection: QMPConnection, timeout: Duration, isShared: Bool = false, watch: FolderWatch? = nil
+        name: VMName, connection: QMPConnection, timeout: Duration, isShared: Bool = false,
+        watch: FolderWatch? = nil
     ) {
         self.name = name
         self.isShared = isShared

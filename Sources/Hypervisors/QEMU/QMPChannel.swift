@@ -26,5 +26,7 @@ struct QMPStream: QMPChannel {
         do { return try socket.read(upTo: count, until: deadline) } catch { throw lost(error) }
     }
 
-    private func lost(_ error: SystemCallError) -> QMPError { .transport("the connection was lost (\(error.reason))") }
+    private func lost(_ error: SystemCallError) -> QMPError {
+        .transport("the connection was lost (\(error.reason))")
+    }
 }

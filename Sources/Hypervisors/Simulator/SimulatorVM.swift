@@ -78,6 +78,17 @@ final class SimulatorVM: RunningVM, LockKeeper {
         }
     }
 
+    func keep(_ lease: Descriptor, of id: AttachmentID) throws(HypervisorError) {
+        let copy = try copy(of: lease)
+        try machine.use { content throws(HypervisorError) in
+            guard let device = content.devices[id] else {
+                throw HypervisorError(.refused, "VM \(name) has no \(id)")
+            }
+            content.devices[id] = SimulatedMachine.AttachedDevice(
+                shown: device.shown, copy: copy, isStream: device.isStream)
+        }
+    }
+
     func detach(_ id: AttachmentID, until deadline: Deadline) throws(HypervisorError) {
         try machine.use { content throws(HypervisorError) in
             guard !content.faults.contains(.keeps(id)) else {
