@@ -2,6 +2,7 @@ import Devices
 import Foundation
 import Hypervisors
 import Platform
+import TestSupport
 import Testing
 
 /// What every hypervisor keeps to, the simulator and the real ones alike.

@@ -1,6 +1,7 @@
 import Devices
 import Foundation
 import Platform
+import TestSupport
 import Testing
 
 @testable import Hypervisors

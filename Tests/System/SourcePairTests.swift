@@ -7,15 +7,12 @@ import Testing
     "Two VMs, one with a stick and a disk and one without", .serialized, needsWholeHost,
     needs(
         Requirement.command("qemu-nbd", of: "qemu-utils"), Requirement.command("usbredirect", of: "usbredirect"),
-        Requirement.command("systemd-socket-activate", of: "systemd")))
+        Requirement.command("systemd-socket-activate", of: "systemd"),
+        Requirement.command("virsh", of: "libvirt-clients"), Requirement.command("libvirtd", of: "libvirt-daemon")))
 struct SourcePairTests {
     let host: ScratchHost
-    let pair: SourcePair
 
-    init() throws {
-        host = try ScratchHost()
-        pair = try SourcePair(on: host)
-    }
+    init() throws { host = try ScratchHost() }
 
     private func assignBoth() throws {
         for (deviceClass, device) in [("usb", "sys-usb:2-1"), ("block", "sys-usb:sdb")] {
@@ -24,8 +21,11 @@ struct SourcePairTests {
         }
     }
 
-    @Test("The guest sees the stick with its serial number and the disk, and reads and writes both")
-    func both() throws {
+    @Test(
+        "The guest sees the stick with its serial number and the disk, and reads and writes both",
+        arguments: TargetHypervisor.allCases)
+    func both(hypervisor: TargetHypervisor) throws {
+        let pair = try SourcePair(on: host, hypervisor)
         let (source, sourceConsole) = try pair.startSource()
         // What systemd would start there for what is plugged in, to tell the host.
         for (device, action, unit) in [
@@ -64,8 +64,11 @@ struct SourcePairTests {
         source.kill()
     }
 
-    @Test("Stick pulled, no exporter, source stopped: the VM does not start, each time with another error")
-    func refusals() throws {
+    @Test(
+        "Stick pulled, no exporter, source stopped: the VM does not start, each time with another error",
+        arguments: TargetHypervisor.allCases)
+    func refusals(hypervisor: TargetHypervisor) throws {
+        let pair = try SourcePair(on: host, hypervisor)
         let (source, console) = try pair.startSource()
         try assignBoth()
         func refusal(_ status: Int32, _ words: String) throws {
@@ -85,8 +88,11 @@ struct SourcePairTests {
         try refusal(69, "source VM sys-usb is not running")
     }
 
-    @Test("The source is killed while the guest writes: when it is back, all of it is on the disk")
-    func killedInMidWrite() throws {
+    @Test(
+        "The source is killed while the guest writes: when it is back, all of it is on the disk",
+        arguments: TargetHypervisor.allCases)
+    func killedInMidWrite(hypervisor: TargetHypervisor) throws {
+        let pair = try SourcePair(on: host, hypervisor)
         let (first, _) = try pair.startSource()
         try assignBoth()
         let work = try pair.startTarget()
@@ -99,7 +105,7 @@ struct SourcePairTests {
         try guest.start("dd if=/tmp/new of=/dev/vda bs=4k oflag=direct 2>/dev/null && sha256sum /tmp/new")
         while try checksum(pair.disk) == before {}
         first.kill()
-        #expect(try work.monitor.status() == "running")
+        #expect(try work.status() == "running")
 
         let (second, _) = try pair.startSource()
         let again = try host.apply("work")
@@ -112,8 +118,11 @@ struct SourcePairTests {
         second.kill()
     }
 
-    @Test("A stick that is pulled and plugged in again while both VMs run comes back without a hand, once")
-    func replugged() throws {
+    @Test(
+        "A stick that is pulled and plugged in again while both VMs run comes back without a hand, once",
+        arguments: TargetHypervisor.allCases)
+    func replugged(hypervisor: TargetHypervisor) throws {
+        let pair = try SourcePair(on: host, hypervisor)
         let (source, _) = try pair.startSource()
         try host.assign("work usb sys-usb:2-1:46f4:0001:STICK01:u080650 required -")
         let work = try pair.startTarget()
@@ -127,15 +136,15 @@ struct SourcePairTests {
         let lost = try first.finish(within: .seconds(120))
         #expect(lost.status == 0, "\(lost)")
         #expect(lost.errors.contains("was lost: VM sys-usb does not give it any more"), "\(lost)")
-        #expect(try work.monitor.status() == "running")
-        #expect(try work.monitor.attachments() == ["vmdev-usb"])
+        #expect(try work.status() == "running")
+        #expect(try work.attachments() == (hypervisor == .qemu ? 1 : 0))
 
         let second = try pair.listen()
         try pair.plug(into: source)
         let back = try second.finish(within: .seconds(120))
         #expect(back.status == 0, "\(back)")
         #expect(back.errors.contains("46f4:0001:STICK01:u080650 is attached"), "\(back)")
-        #expect(try work.monitor.attachments().count == 2)
+        #expect(try work.attachments() == (hypervisor == .qemu ? 2 : 1))
         // The guest's kernel takes its time to part with the old one and to find the new one.
         let serials = try guest.run(
             """
@@ -147,12 +156,13 @@ struct SourcePairTests {
         // Called again there is nothing to do, and nothing to say.
         let third = try host.call("--source-changed=sys-usb").finish()
         #expect(third.status == 0 && third.errors.isEmpty, "\(third)")
-        #expect(try work.monitor.attachments().count == 2)
+        #expect(try work.attachments() == (hypervisor == .qemu ? 2 : 1))
         source.kill()
     }
 
     @Test("A source VM that is still booting is waited for")
     func late() throws {
+        let pair = try SourcePair(on: host, .qemu)
         try host.assign("work usb sys-usb:2-1:46f4:0001:STICK01:u080650 required timeout=10min")
         let work = try pair.startTarget()
         let start = try host.startApplying("work", "--boot")
@@ -160,7 +170,7 @@ struct SourcePairTests {
         let outcome = try start.finish(within: .seconds(240))
         #expect(outcome.status == 0, "\(outcome)")
         #expect(outcome.errors.contains("is waited for"))
-        #expect(try work.monitor.status() == "running")
+        #expect(try work.status() == "running")
         source.kill()
     }
 }

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import Hypervisors
 import Platform
+import TestSupport
 
 /// A disk that a source VM exports: a real NBD server, and the connection that it is exported over. Both go with the last
 /// reference.

@@ -2,6 +2,7 @@ import Devices
 import Foundation
 import Hypervisors
 import Platform
+import TestSupport
 
 /// A machine that QEMU can be.
 enum Machine: String, CaseIterable, Sendable {
@@ -67,17 +68,7 @@ final class QEMUProcess: @unchecked Sendable {
     }
 }
 
-/// A folder that goes with the last reference.
-final class TemporaryFolder: Sendable {
-    let path: String
-
-    init() throws {
-        path = "/tmp/vmdev-\(UUID().uuidString.prefix(8))"
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
+extension TemporaryFolder {
     /// QEMU with its sockets in this folder.
     var qemu: QEMU {
         QEMU(root: Root(path), socket: VMNamePattern(before: "/", after: ".sock"), timeout: .seconds(120))

@@ -2,6 +2,7 @@ import Devices
 import Foundation
 import Glibc
 import Platform
+import TestSupport
 
 /// A guest with a shell on its serial port, which its host talks to over a socket.
 final class Console {
@@ -49,7 +50,9 @@ final class Console {
                 defer { heard.removeSubrange(..<range.upperBound) }
                 return String(heard[..<range.lowerBound])
             }
-            guard let bytes = try socket.read(upTo: 65_536, until: deadline), !bytes.isEmpty else {
+            let bytes: [UInt8]?
+            do { bytes = try socket.read(upTo: 65_536, until: deadline) } catch { bytes = nil }
+            guard let bytes, !bytes.isEmpty else {
                 throw Failure("the guest does not say '\(text)'; it said:\n\(heard)")
             }
             heard += String(decoding: bytes, as: UTF8.self)
@@ -67,18 +70,24 @@ final class SourcePair {
     private let channel: Int
     /// Where the host listens for what the source announces.
     private let calls: UInt16
-    private let guest: [String]
+    private let kernel: String
+    private let initrd: String
+    private let commandLine: String
+    /// What runs the target VM; the source is always one of plain QEMU, which to the other is as if it were elsewhere.
+    let hypervisor: TargetHypervisor
+    private let daemon: LibvirtDaemon?
 
-    init(on host: ScratchHost) throws {
+    init(on host: ScratchHost, _ hypervisor: TargetHypervisor) throws {
         self.host = host
+        self.hypervisor = hypervisor
+        daemon = hypervisor == .libvirt ? try LibvirtDaemon(in: TemporaryFolder(of: host.root)) : nil
         let folder = try tool(
             packageFolder + "/Tests/System/Guest/make-source", packageFolder + "/.build/guest",
             try program("vmdev-export"))
-        let kernel = try String(contentsOfFile: folder + "/arguments", encoding: .utf8)
+        commandLine = try String(contentsOfFile: folder + "/arguments", encoding: .utf8)
             .trimmingCharacters(in: .newlines)
-        guest = [
-            "-m", "384", "-kernel", folder + "/kernel", "-initrd", folder + "/initramfs", "-append", kernel,
-        ]
+        kernel = folder + "/kernel"
+        initrd = folder + "/initramfs"
         channel = SourceAddress.channel(for: try Port("sdb", of: .block), of: .block)
         port = try SourcePair.freePort(with: channel)
         calls = try SourcePair.freePort(with: 1)
@@ -87,7 +96,8 @@ final class SourcePair {
                 (0..<size / 8).flatMap { _ in withUnsafeBytes(of: UInt64.random(in: 0 ... .max), Array.init) })
             try bytes.write(to: URL(filePath: path))
         }
-        try host.write("/etc/vmdev/vmdev.conf", "[Source sys-usb]\nAddress=tcp:127.0.0.1:\(port)\n")
+        try host.write(
+            "/etc/vmdev/vmdev.conf", "\(hypervisor.settings)[Source sys-usb]\nAddress=tcp:127.0.0.1:\(port)\n")
     }
 
     deinit { for path in [stick, disk] { unlink(path) } }
@@ -97,7 +107,8 @@ final class SourcePair {
         let path = host.root + "/run/sys-usb.console"
         let vm = try VM(
             "sys-usb", on: host, room: .usb,
-            arguments: guest.map { $0.contains("console=") ? $0 + " guest.host=\(calls)" : $0 } + serial(path) + [
+            arguments: serial(path) + [
+                "-m", "384", "-kernel", kernel, "-initrd", initrd, "-append", "\(commandLine) guest.host=\(calls)",
                 "-netdev",
                 "user,id=n,hostfwd=tcp:127.0.0.1:\(port)-:4900,"
                     + "hostfwd=tcp:127.0.0.1:\(Int(port) + channel)-:\(4900 + channel)",
@@ -140,11 +151,18 @@ final class SourcePair {
     }
 
     /// Starts the target VM, paused before its first instruction.
-    func startTarget() throws -> VM {
-        let arguments = guest.map { $0.contains("console=") ? $0 + " guest.target" : $0 }
-        return try VM(
-            "work", on: host, room: .rootPorts(2),
-            arguments: arguments + serial(targetConsole) + ["-device", "qemu-xhci,id=vmdev-usb,p2=15,p3=15"])
+    func startTarget() throws -> any Target {
+        guard let daemon else {
+            return try VM(
+                "work", on: host, room: .rootPorts(2),
+                arguments: [
+                    "-m", "384", "-kernel", kernel, "-initrd", initrd, "-append", "\(commandLine) guest.target",
+                ] + serial(targetConsole) + ["-device", "qemu-xhci,id=vmdev-usb,p2=15,p3=15"])
+        }
+        unlink(targetConsole)
+        return try LibvirtTarget(
+            on: host, daemon, kernel: kernel, initrd: initrd, commandLine: "\(commandLine) guest.target",
+            console: targetConsole)
     }
 
     /// The console of the target VM, once that runs.
