@@ -75,7 +75,7 @@ public struct Host: Sendable {
             + settings.sources.map { source in
                 SourceVM(
                     name: source.name, address: source.address.below(root.prefix), timeout: timeout,
-                    isRunning: { (try? hypervisor.runningVMs())?.contains(source.name) })
+                    isRunning: { hypervisor.isRunning(source.name) })
             }
     }
 }

@@ -9,6 +9,9 @@ public protocol Hypervisor: Sendable {
     /// The VMs that run, paused ones included.
     func runningVMs() throws(HypervisorError) -> [VMName]
 
+    /// Whether a VM runs; nil when that cannot be found out.
+    func isRunning(_ vm: VMName) -> Bool?
+
     /// Opens the control connection of a VM; with `waiting` it may still be on its way until the deadline.
     ///
     /// Throws `.notRunning` when there is no such VM now, `.unreachable` when it does not answer in time, `.wrongVM`
@@ -61,6 +64,9 @@ public struct StartPreview: Sendable {
 extension Hypervisor {
     /// Where every device can be attached later.
     public func startDescription(of vm: VMName, with devices: [Device]) throws(HypervisorError) -> String? { nil }
+
+    /// By the list of all.
+    public func isRunning(_ vm: VMName) -> Bool? { (try? runningVMs())?.contains(vm) }
 
     /// Paused.
     public var startManner: StartManner { .paused }

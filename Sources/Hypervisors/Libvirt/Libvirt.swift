@@ -60,6 +60,9 @@ public struct Libvirt: Hypervisor {
         return domains.compactMap { try? VMName($0.name) }.filter { !$0.isHost }.sorted()
     }
 
+    /// By its process, and without a question: libvirt may be waiting for its hook, in which this is asked.
+    public func isRunning(_ vm: VMName) -> Bool? { LibvirtProcess.isRunning(vm, root: root) }
+
     /// Finds the domain and its process.
     public func connect(
         to vm: VMName, until deadline: Deadline, waiting: Bool

@@ -6,16 +6,33 @@ internal import Platform
 enum LibvirtProcess {
     /// Finds the process; nil when there is none, or more than one that may be it.
     static func find(_ domain: LibvirtDomain, root: Root) -> ProcessIdentity? {
-        if (try? VMName(domain.name)) != nil,
-            let bytes = try? contents(of: root.path("/run/libvirt/qemu/\(domain.name).pid"), limit: 64),
-            let pid = Int32(String(decoding: bytes, as: UTF8.self).filter(\.isNumber)), isQEMU(pid, of: domain)
-        {
+        if let vm = try? VMName(domain.name), let pid = noted(vm, root), isQEMU(pid, of: domain) {
             return ProcessIdentity(of: pid)
         }
         // A user's session keeps the file elsewhere.
         let found = ((try? names(in: "/proc")) ?? []).compactMap { Int32($0) }.filter { isQEMU($0, of: domain) }
         guard found.count == 1, let pid = found.first else { return nil }
         return ProcessIdentity(of: pid)
+    }
+
+    /// Whether there is a QEMU that libvirt has started for a domain of that name.
+    static func isRunning(_ vm: VMName, root: Root) -> Bool {
+        if let pid = noted(vm, root), isQEMU(pid, of: vm) { return true }
+        return ((try? names(in: "/proc")) ?? []).compactMap { Int32($0) }.contains { isQEMU($0, of: vm) }
+    }
+
+    /// The number that libvirt has written down.
+    private static func noted(_ vm: VMName, _ root: Root) -> Int32? {
+        guard let bytes = try? contents(of: root.path("/run/libvirt/qemu/\(vm).pid"), limit: 64) else { return nil }
+        return Int32(String(decoding: bytes, as: UTF8.self).filter(\.isNumber))
+    }
+
+    /// libvirt says `-name guest=work,debug-threads=on`.
+    private static func isQEMU(_ pid: Int32, of vm: VMName) -> Bool {
+        let arguments = arguments(of: pid)
+        return zip(arguments, arguments.dropFirst()).contains {
+            $0 == "-name" && $1.split(separator: ",").contains("guest=\(vm)")
+        }
     }
 
     private static func isQEMU(_ pid: Int32, of domain: LibvirtDomain) -> Bool {
