@@ -101,6 +101,7 @@ install: ## install into DESTDIR and PREFIX (after make build)
 	install -d $(DESTDIR)$(PREFIX)/lib/udev/rules.d
 	install -m 644 units/90-vmdev.rules units/91-vmdev-export.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/
 	install -m 644 units/vmdev.conf units/sandbox.conf units/qemu@.service units/work.conf $(EXAMPLES)
+	install -m 755 units/libvirt/50-vmdev $(EXAMPLES)
 	for section in 1 5 8; do install -d $(MAN)/man$$section && install -m 644 units/man/*.$$section $(MAN)/man$$section; done
 	cd $(MAN)/man1 && for name in $(NAMES); do test -e $$name.1 || ln -s vmdevctl.1 $$name.1; done
 	install -d $(BASH_COMPLETIONS) $(ZSH_COMPLETIONS) $(FISH_COMPLETIONS)

@@ -62,11 +62,10 @@ struct ReadmeTests {
         #"printf '[Host]\nHypervisor=libvirt\n' >/etc/vmdev/vmdev.conf"#:
             ("Tests/System/Container/libvirt-story", #"printf '[Host]\nHypervisor=libvirt\n"#),
         "systemctl start libvirt-vm@work": ("Tests/System/Container/libvirt-story", "systemctl start libvirt-vm@"),
-        "mkdir -p /etc/libvirt/hooks/qemu.d": ("Tests/System/Container/libvirt-story", "/etc/libvirt/hooks/qemu.d"),
-        "ln -s /usr/lib/vmdev/libvirt-hook /etc/libvirt/hooks/qemu.d/50-vmdev":
+        "install -D -m 755 /usr/share/doc/vmdevctl/examples/50-vmdev /etc/libvirt/hooks/qemu.d/50-vmdev":
             (
                 "Tests/System/Container/libvirt-story",
-                "ln -s /usr/lib/vmdev/libvirt-hook /etc/libvirt/hooks/qemu.d/50-vmdev"
+                "install -m 755 /units/libvirt/50-vmdev /etc/libvirt/hooks/qemu.d/"
             ),
         "systemctl restart libvirtd": ("Tests/System/Container/libvirt-story", "systemctl restart libvirtd"),
         "vmdevctl log work": ("Tests/System/Container/story", "vmdevctl log --json=short work"),
