@@ -24,7 +24,7 @@ extension QEMUVM {
                 .unsupported, "VM \(name), \(what): its QEMU is too old: \(error)", remedy: "Use QEMU 7.2 or later")
         }
         let faults = (request.device.source.isHost ? [] : QEMUFault.served) + QEMUFault.all
-        let known = faults.first { fault in text.contains(fault.text) }
+        let known = faults.first { fault in text.contains(fault.text) && text.contains(fault.also ?? "") }
         guard let known else { return failure(what, error) }
         return HypervisorError(
             known.kind, "VM \(name): \(device) \(known.message) (\(error))", remedy: known.remedy)
@@ -34,6 +34,8 @@ extension QEMUVM {
 /// A text of QEMU's and what it means to the user.
 private struct QEMUFault {
     let text: String
+    /// What it says as well.
+    var also: String?
     let kind: HypervisorError.Kind
     /// Continues "dom0:sda …".
     let message: String
@@ -41,6 +43,17 @@ private struct QEMUFault {
 
     /// What it says of a disk that another VM serves.
     static let served = [
+        // AppArmor's abstraction for the QEMUs of libvirt has IP alone (Debian 12).
+        QEMUFault(
+            text: "Failed to create socket", kind: .forbidden,
+            message: "cannot be had: its QEMU may not use the kind of socket by which its source VM is reached",
+            remedy:
+                "Where AppArmor confines it, put 'network vsock stream,' into /etc/apparmor.d/local/abstractions/libvirt-qemu"
+        ),
+        QEMUFault(
+            text: "Failed to connect", also: "Permission denied", kind: .forbidden,
+            message: "cannot be had: its QEMU may not use the socket of its source VM",
+            remedy: "Let the user that its QEMU runs as have that socket"),
         QEMUFault(
             text: "Permission denied", kind: .refused,
             message: "cannot be had: its source VM serves it for reading only", remedy: "Use read-only=yes"),
