@@ -7,14 +7,24 @@ public struct LockFile: ~Copyable {
     /// Takes the lock at `path`, whose folder exists; waits for another holder until `deadline`, on the kernel's notice
     /// that a file was closed there. Answers nil when the deadline came first.
     public static func take(_ path: String, until deadline: Deadline) throws(SystemCallError) -> LockFile? {
-        if let file = try attempt(path) { return LockFile(file: file) }
-        guard let slash = path.lastIndex(of: "/") else { throw SystemCallError("lock", path, code: EINVAL) }
-        let watch = try FolderWatch(String(path[..<slash]))
+        var file = try open(path)
+        var watch: FolderWatch?
         while true {
-            if let file = try attempt(path) { return LockFile(file: file) }
+            if try file.tryLock(.exclusive) {
+                if try isEntry(file, path) { return LockFile(file: file) }
+                // Somebody has removed it in between.
+                file = try open(path)
+                continue
+            }
+            guard let present = watch else {
+                guard let slash = path.lastIndex(of: "/") else { throw SystemCallError("lock", path, code: EINVAL) }
+                watch = try FolderWatch(String(path[..<slash]))
+                continue
+            }
             guard !deadline.hasPassed else { return nil }
-            // The notice can come just before the lock is free (close(2) tells first), so none is waited for long.
-            _ = try watch.next(until: Deadline(after: .milliseconds(min(200, deadline.milliseconds))))
+            // The notice can come just before the lock is free (close(2) tells first), so none is waited for long. Nothing is
+            // closed here meanwhile: that would be a notice, too, and we would wait no more.
+            _ = try present.next(until: Deadline(after: .milliseconds(min(200, deadline.milliseconds))))
         }
     }
 
@@ -25,12 +35,14 @@ public struct LockFile: ~Copyable {
 
     private init(file: Descriptor) { self.file = file }
 
-    /// Opens and locks the file; nil when somebody else has the lock, or has removed the file in between.
-    private static func attempt(_ path: String) throws(SystemCallError) -> Descriptor? {
-        let file = try Descriptor.open(path, [.readWrite, .create, .noFollow], mode: 0o600)
-        guard try file.tryLock(.exclusive) else { return nil }
+    private static func open(_ path: String) throws(SystemCallError) -> Descriptor {
+        try Descriptor.open(path, [.readWrite, .create, .noFollow], mode: 0o600)
+    }
+
+    /// Whether it is what is at that path now.
+    private static func isEntry(_ file: Descriptor, _ path: String) throws(SystemCallError) -> Bool {
         let opened = try file.status()
         let entry = try FileStatus.ofEntry(path)
-        return entry?.inode == opened.inode && entry?.device == opened.device ? file : nil
+        return entry?.inode == opened.inode && entry?.device == opened.device
     }
 }

@@ -56,6 +56,26 @@ struct LockTests {
         #expect(try canTake(path, within: .seconds(30)))
     }
 
+    @Test("To wait for a lock file takes no work, and does not disturb the others who wait")
+    func waiting() throws {
+        let path = scratch.path + "/file"
+        guard let lock = try LockFile.take(path, until: Deadline(after: .zero)) else {
+            Issue.record("it is free, and was not given")
+            return
+        }
+        let before = workDone()
+        #expect(try !canTake(path, within: .seconds(1)))
+        #expect(workDone() - before < .milliseconds(100))
+        lock.release()
+    }
+
+    /// The time that this thread had a processor.
+    private func workDone() -> Duration {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    }
+
     private func canTake(_ path: String, within time: Duration) throws -> Bool {
         guard let lock = try LockFile.take(path, until: Deadline(after: time)) else { return false }
         lock.release()
