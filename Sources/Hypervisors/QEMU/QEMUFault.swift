@@ -24,7 +24,9 @@ extension QEMUVM {
                 .unsupported, "VM \(name), \(what): its QEMU is too old: \(error)", remedy: "Use QEMU 7.2 or later")
         }
         let faults = (request.device.source.isHost ? [] : QEMUFault.served) + QEMUFault.all
-        let known = faults.first { fault in text.contains(fault.text) && text.contains(fault.also ?? "") }
+        let known = faults.first { fault in
+            text.contains(fault.text) && (fault.also.map { text.contains($0) } ?? true)
+        }
         guard let known else { return failure(what, error) }
         return HypervisorError(
             known.kind, "VM \(name): \(device) \(known.message) (\(error))", remedy: known.remedy)
