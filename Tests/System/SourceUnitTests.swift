@@ -113,6 +113,7 @@ struct SourceUnitTests {
             #expect(boot.entries("\(name).journal", .failed).first?["VMDEV_REASON"] == reason.rawValue)
         }
         isIdle("end.running")
-        #expect(!boot.read("log").contains("not so in time"), "\(boot.read("log"))")
+        #expect(
+            !boot.read("log").contains("not so in time"), "\(boot.read("log"))\n\(boot.read("source.ends"))")
     }
 }
