@@ -95,13 +95,7 @@ package final class LibvirtDaemon: @unchecked Sendable {
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
-        let deadline = Deadline(after: .seconds(60))
-        while (try? UnixSocket.connect(to: socket, until: deadline)) == nil {
-            guard !deadline.hasPassed, process.isRunning else {
-                throw Failed(message: "libvirtd does not answer")
-            }
-            usleep(20_000)
-        }
+        guard isServed(socket, by: process) else { throw Failed(message: "libvirtd does not answer") }
     }
 
     /// Ends it, and leaves its domains running, as an upgrade of the package does.

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 package import Platform
 
@@ -16,4 +17,14 @@ package func listeningSocket(at path: String, count: Int32 = 4) throws(SystemCal
     }
     guard bound == 0, listen(raw, count) == 0 else { throw SystemCallError("listen at", path, code: errno) }
     return descriptor
+}
+
+/// Waits until somebody answers at `socket`, which the process is to serve; false when it has ended, or does not in a minute.
+func isServed(_ socket: String, by process: Process) -> Bool {
+    let deadline = Deadline(after: .seconds(60))
+    while (try? UnixSocket.connect(to: socket, until: deadline)) == nil {
+        guard !deadline.hasPassed, process.isRunning else { return false }
+        usleep(20_000)
+    }
+    return true
 }

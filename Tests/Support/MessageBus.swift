@@ -50,11 +50,7 @@ public final class MessageBus: @unchecked Sendable {
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
-        let deadline = Deadline(after: .seconds(60))
-        while (try? UnixSocket.connect(to: socket, until: deadline)) == nil {
-            guard !deadline.hasPassed, process.isRunning else { throw NoBus() }
-            usleep(20_000)
-        }
+        guard isServed(socket, by: process) else { throw NoBus() }
     }
 
     deinit { stop() }

@@ -137,14 +137,16 @@ struct SourcePairTests {
         #expect(lost.status == 0, "\(lost)")
         #expect(lost.errors.contains("was lost: VM sys-usb does not give it any more"), "\(lost)")
         #expect(try work.status() == "running")
-        #expect(try work.attachments() == (hypervisor == .qemu ? 1 : 0))
+        // The controller of the one has such a name, too.
+        let own = hypervisor == .qemu ? ["vmdev-usb"] : []
+        #expect(try work.attachments() == own)
 
         let second = try pair.listen()
         try pair.plug(into: source)
         let back = try second.finish(within: .seconds(120))
         #expect(back.status == 0, "\(back)")
         #expect(back.errors.contains("46f4:0001:STICK01:u080650 is attached"), "\(back)")
-        #expect(try work.attachments() == (hypervisor == .qemu ? 2 : 1))
+        #expect(try work.attachments().count == own.count + 1)
         // The guest's kernel takes its time to part with the old one and to find the new one.
         let serials = try guest.run(
             """
@@ -156,7 +158,7 @@ struct SourcePairTests {
         // Called again there is nothing to do, and nothing to say.
         let third = try host.call("--source-changed=sys-usb").finish()
         #expect(third.status == 0 && third.errors.isEmpty, "\(third)")
-        #expect(try work.attachments() == (hypervisor == .qemu ? 2 : 1))
+        #expect(try work.attachments().count == own.count + 1)
         source.kill()
     }
 

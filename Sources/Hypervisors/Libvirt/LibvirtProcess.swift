@@ -10,7 +10,7 @@ enum LibvirtProcess {
             return ProcessIdentity(of: pid)
         }
         // A user's session keeps the file elsewhere.
-        let found = ((try? names(in: "/proc")) ?? []).compactMap { Int32($0) }.filter { isQEMU($0, of: domain) }
+        let found = processes().filter { isQEMU($0, of: domain) }
         guard found.count == 1, let pid = found.first else { return nil }
         return ProcessIdentity(of: pid)
     }
@@ -18,7 +18,7 @@ enum LibvirtProcess {
     /// Whether there is a QEMU that libvirt has started for a domain of that name.
     static func isRunning(_ vm: VMName, root: Root) -> Bool {
         if let pid = noted(vm, root), isQEMU(pid, of: vm) { return true }
-        return ((try? names(in: "/proc")) ?? []).compactMap { Int32($0) }.contains { isQEMU($0, of: vm) }
+        return processes().contains { isQEMU($0, of: vm) }
     }
 
     /// The number that libvirt has written down.
@@ -27,16 +27,21 @@ enum LibvirtProcess {
         return Int32(String(decoding: bytes, as: UTF8.self).filter(\.isNumber))
     }
 
+    /// The numbers of all processes.
+    private static func processes() -> [Int32] { ((try? names(in: "/proc")) ?? []).compactMap { Int32($0) } }
+
     /// libvirt says `-name guest=work,debug-threads=on`.
     private static func isQEMU(_ pid: Int32, of vm: VMName) -> Bool {
-        let arguments = arguments(of: pid)
-        return zip(arguments, arguments.dropFirst()).contains {
-            $0 == "-name" && $1.split(separator: ",").contains("guest=\(vm)")
-        }
+        has(pid, "-name") { $0.split(separator: ",").contains("guest=\(vm)") }
     }
 
     private static func isQEMU(_ pid: Int32, of domain: LibvirtDomain) -> Bool {
+        has(pid, "-uuid") { $0.lowercased() == domain.uuid }
+    }
+
+    /// Whether a process was started with that option, and with such a value.
+    private static func has(_ pid: Int32, _ option: String, where isWanted: (String) -> Bool) -> Bool {
         let arguments = arguments(of: pid)
-        return zip(arguments, arguments.dropFirst()).contains { $0 == "-uuid" && $1.lowercased() == domain.uuid }
+        return zip(arguments, arguments.dropFirst()).contains { $0 == option && isWanted($1) }
     }
 }

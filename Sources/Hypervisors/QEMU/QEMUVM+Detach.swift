@@ -26,21 +26,30 @@ extension QEMUVM {
     }
 
     private func waitUntilGone(_ id: AttachmentID, until deadline: Deadline) throws(HypervisorError) {
-        if !connection.isOurs { return try askUntilGone(id, until: deadline) }
+        guard connection.isOurs else {
+            let isGone = try asking(about: id, until: deadline) { () throws(HypervisorError) in
+                try !attachments().contains(id)
+            }
+            if isGone { return }
+            throw notLetGo(id)
+        }
         let event = try event(about: id, until: deadline)
         if event?.name == "DEVICE_DELETED" { return }
         if event == nil, try !attachments().contains(id) { return }
         throw notLetGo(id)
     }
 
-    /// The same where no event tells of it.
-    private func askUntilGone(_ id: AttachmentID, until deadline: Deadline) throws(HypervisorError) {
-        var pause = Duration.milliseconds(20)
-        while try attachments().contains(id) {
-            guard !deadline.hasPassed else { throw notLetGo(id) }
+    /// Where no event tells of it: asks after ever longer pauses until it is so; answers false when the deadline came first.
+    private func asking(
+        about id: AttachmentID, until deadline: Deadline, _ isSo: () throws(HypervisorError) -> Bool
+    ) throws(HypervisorError) -> Bool {
+        var pause = Duration.milliseconds(10)
+        while try !isSo() {
+            guard !deadline.hasPassed else { return false }
             _ = try event(about: id, until: Deadline(after: pause))
             pause = min(pause * 2, .milliseconds(500))
         }
+        return true
     }
 
     private func event(about id: AttachmentID, until deadline: Deadline) throws(HypervisorError) -> QMPEvent? {
@@ -62,15 +71,16 @@ extension QEMUVM {
 
     private func drop(_ id: AttachmentID, until deadline: Deadline) throws(HypervisorError) {
         let what = "asked to drop the disk of \(id)"
-        var pause = Duration.milliseconds(5)
-        // A device leaves the tree a moment before it lets go of its disk, and it is the event that tells of that.
-        while !connection.isOurs, !deadline.hasPassed {
-            let removal = try call(what) { (connection) throws(QMPError) in
-                try connection.results(of: .removeNode(id.description))
+        // A device leaves the tree a moment before it lets go of its disk, and it is the event that tells of that. What does
+        // not come to pass in time is told by the removal below.
+        if !connection.isOurs {
+            _ = try asking(about: id, until: deadline) { () throws(HypervisorError) in
+                let removal = try call(what) { (connection) throws(QMPError) in
+                    try connection.results(of: .removeNode(id.description))
+                }
+                if case .failure(let error) = removal { return !error.says("is in use") }
+                return true
             }
-            guard case .failure(let error) = removal, error.says("is in use") else { break }
-            _ = try event(about: id, until: Deadline(after: pause))
-            pause = min(pause * 2, .milliseconds(500))
         }
         let (removal, chardev, sets) = try call(what) { (connection) throws(QMPError) in
             try connection.results(of: .removeNode(id.description), .removeChardev(id.description), .sets)

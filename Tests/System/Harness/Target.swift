@@ -8,8 +8,8 @@ protocol Target {
     func kill()
     /// QEMU's word for where it is in its life.
     func status() throws -> String
-    /// How many devices of ours are in it.
-    func attachments() throws -> Int
+    /// The devices with our names in it, by their id.
+    func attachments() throws -> [String]
     /// Whether it has ended by itself without having run one instruction.
     func endedWithoutRunning() throws -> Bool
 }
@@ -29,7 +29,7 @@ enum TargetHypervisor: CaseIterable, Sendable {
 
 extension VM: Target {
     func status() throws -> String { try monitor.status() }
-    func attachments() throws -> Int { try monitor.attachments().count }
+    func attachments() throws -> [String] { try monitor.attachments() }
 }
 
 /// A domain of a libvirtd that has the host for its own.
@@ -73,11 +73,12 @@ final class LibvirtTarget: Target {
         return answer.components(separatedBy: #""status":""#).last?.components(separatedBy: "\"").first ?? ""
     }
 
-    func attachments() throws -> Int {
+    func attachments() throws -> [String] {
         let list = try daemon.virsh(
             "qemu-monitor-command", "work",
             #"{"execute":"qom-list","arguments":{"path":"/machine/peripheral"}}"#)
-        return list.components(separatedBy: #""name":"vmdev-"#).count - 1
+        return list.components(separatedBy: #""name":"vmdev-"#).dropFirst()
+            .map { "vmdev-" + $0.prefix { $0 != "\"" } }.sorted()
     }
 
     func endedWithoutRunning() throws -> Bool {
