@@ -19,7 +19,7 @@ extension HostBlockDevices {
             throw failure(error, of: device, block)
         }
         try check(descriptor, is: block, of: device)
-        guard readOnly || !isReadOnly(descriptor) else { throw readOnlyOnly(device) }
+        if !readOnly { try checkIsWritable(descriptor, device) }
         return descriptor
     }
 
@@ -79,9 +79,15 @@ extension HostBlockDevices {
     }
 
     /// The kernel opens many a read-only device for writing, and only the writes fail.
-    private func isReadOnly(_ descriptor: Descriptor) -> Bool {
+    private func checkIsWritable(_ descriptor: Descriptor, _ device: Device) throws(SourceError) {
         var flag: Int32 = 0
-        return unsafe vmdev_block_read_only(descriptor.raw, &flag) == 0 && flag != 0
+        let code = unsafe vmdev_block_read_only(descriptor.raw, &flag)
+        guard code == 0 else {
+            let error = SystemCallError("ask", device.name, code: code)
+            throw SourceError(
+                .unreadable, "cannot find out whether \(device.name) can be written: \(error.reason)")
+        }
+        guard flag == 0 else { throw readOnlyOnly(device) }
     }
 
     private func failure(_ error: SystemCallError, of device: Device, _ block: Device.Block) -> SourceError {

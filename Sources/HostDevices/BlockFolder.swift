@@ -25,6 +25,9 @@ final class BlockFolder {
         let (bytes, overflow) = sectors.multipliedReportingOverflow(by: 512)
         return overflow ? nil : bytes
     }()
+    /// Whether the kernel refuses writes; nil when it does not tell. Neither may be taken for it: a guest with a disk that it
+    /// cannot write would run without what was assigned to it.
+    private(set) lazy var isReadOnly: Bool? = ["0": false, "1": true][text("ro") ?? ""]
     /// The number of the partition; nil for a whole disk.
     private(set) lazy var partition: Int? = text("partition").flatMap { Int($0) }
     /// The path behind a loop device, as the kernel tells it; nil for others, and for a loop device without one.

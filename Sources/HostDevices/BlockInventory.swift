@@ -10,7 +10,8 @@ struct BlockInventory {
 
     /// A device as a VM could get it; nil for one that is none to give away.
     func device(_ folder: BlockFolder, udev: UdevRecord) -> Device? {
-        guard folder.unfit == nil, let port = folder.port, let number = folder.number, let size = folder.size
+        guard folder.unfit == nil, let port = folder.port, let number = folder.number, let size = folder.size,
+            let isReadOnly = folder.isReadOnly
         else { return nil }
         let partition = folder.partition
         let disk = folder.disk
@@ -24,7 +25,7 @@ struct BlockInventory {
             details: .block(
                 Device.Block(
                     node: folder.node, number: number, sequence: disk.text("diskseq").flatMap { UInt64($0) },
-                    size: size, isReadOnly: folder.text("ro") != "0",
+                    size: size, isReadOnly: isReadOnly,
                     serial: guestSerial(
                         udev.serial ?? disk.serial, name: folder.text("dm/name") ?? port.description,
                         partition: partition),
@@ -56,7 +57,7 @@ extension BlockFolder {
         if name.hasPrefix("ram") || name.hasPrefix("zram") { return "\(node) is memory of this host" }
         if text("hidden") == "1" { return "\(node) is one path of a multipath device and is hidden by the kernel" }
         guard let size else { return "the size of \(node) cannot be read" }
-        if size > 0 { return nil }
+        if size > 0 { return isReadOnly == nil ? "whether \(node) can be written cannot be read" : nil }
         if name.hasPrefix("loop"), backingFile == nil { return "\(node) exists but has no backing file" }
         return text("removable") == "1" ? "there is no medium in \(node)" : "\(node) exists but has a size of 0"
     }

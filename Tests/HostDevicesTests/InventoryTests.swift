@@ -156,14 +156,16 @@ struct InventoryTests {
     @Test(
         "What cannot be given to a VM is not offered",
         arguments: [
-            ("sr0", ["size": "0", "removable": "1"]),
-            ("nbd0", ["size": "0", "removable": "0"]),
-            ("nvme0c0n1", ["size": "8", "hidden": "1"]),
-            ("sda", [:]),
-            ("sda", ["size": "99999999999999999999"]),
-            ("sda", ["size": "18446744073709551615"]),
-            ("ram0", ["size": "8"]),
-            ("SDA", ["size": "8"]),
+            ("sr0", ["size": "0", "ro": "1", "removable": "1"]),
+            ("nbd0", ["size": "0", "ro": "0", "removable": "0"]),
+            ("nvme0c0n1", ["size": "8", "ro": "0", "hidden": "1"]),
+            ("sda", ["ro": "0"]),
+            ("sda", ["size": "99999999999999999999", "ro": "0"]),
+            ("sda", ["size": "18446744073709551615", "ro": "0"]),
+            ("sda", ["size": "8"]),
+            ("sda", ["size": "8", "ro": "what"]),
+            ("ram0", ["size": "8", "ro": "0"]),
+            ("SDA", ["size": "8", "ro": "0"]),
         ])
     func unfit(name: String, attributes: [String: String]) throws {
         #expect(try rebuilt(name, attributes) == nil)

@@ -59,6 +59,7 @@ struct USBHost {
         let path = String(device.path.dropFirst(folder.path.utf8.count + 1)) + "/host1/block/\(name)"
         try folder.write("\(path)/dev", "\(number)\n")
         try folder.write("\(path)/size", "65536\n")
+        try folder.write("\(path)/ro", "0\n")
         try folder.link("sys/block/\(name)", to: "\(folder.path)/\(path)")
         try folder.link("sys/dev/block/\(number)", to: "\(folder.path)/\(path)")
     }

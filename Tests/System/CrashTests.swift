@@ -81,6 +81,11 @@ struct CrashTests {
                     state == "prelaunch" || (state == "running" && attached == 2), "\(fault): \(state), \(attached)"
                 )
                 #expect(outcome.status != 0 || state == "running", "\(fault): \(outcome)")
+                if state == "running" {
+                    let blocks = try #require(try vm.monitor.execute("query-block") as? [[String: Any]])
+                    let writable = blocks.filter { ($0["inserted"] as? [String: Any])?["ro"] as? Bool == false }
+                    #expect(writable.count == 2, "\(fault): \(outcome): \(blocks)")
+                }
                 if number % 2 == 0 {
                     let again = try host.apply("work", "--boot")
                     #expect(again.status == 0, "after \(fault): \(again)")
