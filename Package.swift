@@ -29,6 +29,7 @@ let package = Package(
         .systemLibrary(
             name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .target(name: "CLinux"),
+        .target(name: "CUSBRedir"),
         .target(name: "Platform", dependencies: ["CLinux"], swiftSettings: swift),
         .target(name: "Systemd", dependencies: ["CSystemd", "Platform"], swiftSettings: swift),
         .target(name: "Devices", swiftSettings: swift),
@@ -46,7 +47,9 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "Exporting",
-            dependencies: ["Applying", "Devices", "ExportProtocol", "HostDevices", "Hypervisors", "Platform"],
+            dependencies: [
+                "Applying", "CUSBRedir", "Devices", "ExportProtocol", "HostDevices", "Hypervisors", "Platform",
+            ],
             swiftSettings: swift),
         .executableTarget(
             name: "vmdev-export", dependencies: ["Applying", "Devices", "Exporting", "Platform", arguments],
@@ -89,6 +92,7 @@ let package = Package(
                 "TestSupport",
             ],
             swiftSettings: testing),
+        .testTarget(name: "ExportingTests", dependencies: ["Exporting", "Platform"], swiftSettings: testing),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: testing),
         .testTarget(
             name: "ExportProtocolTests", dependencies: ["Devices", "ExportProtocol", "TestSupport"],

@@ -248,22 +248,19 @@ int vmdev_start_server(char *const *arguments, int socket, int device, int *pid)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent) _exit(1);
         // First out of the way of the numbers that they get.
-        int high_socket = socket < 0 ? -1 : fcntl(socket, F_DUPFD, 10);
+        int high_socket = fcntl(socket, F_DUPFD, 10);
         int high_device = fcntl(device, F_DUPFD, 10);
         int null = open("/dev/null", O_RDWR);
         if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) _exit(126);
-        if (socket >= 0 && (high_socket < 0 || dup2(high_socket, 3) < 0)) _exit(126);
+        if (high_socket < 0 || dup2(high_socket, 3) < 0) _exit(126);
         if (high_device < 0 || dup2(high_device, 4) < 0) _exit(126);
-        if (socket < 0) close(3);
         close_range(5, ~0U, 0);
         clearenv();
         setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
-        if (socket >= 0) {
-            char number[16];
-            snprintf(number, sizeof number, "%d", (int)getpid());
-            setenv("LISTEN_PID", number, 1);
-            setenv("LISTEN_FDS", "1", 1);
-        }
+        char number[16];
+        snprintf(number, sizeof number, "%d", (int)getpid());
+        setenv("LISTEN_PID", number, 1);
+        setenv("LISTEN_FDS", "1", 1);
         execvp(arguments[0], arguments);
         _exit(127);
     }
@@ -359,23 +356,6 @@ int vmdev_listen_beside(int given, unsigned channel) {
     return listening(&address, size);
 }
 
-int vmdev_listen_locally(uint16_t *port) {
-    union any_address address;
-    memset(&address, 0, sizeof address);
-    address.in.sin_family = AF_INET;
-    address.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = listening(&address, sizeof address.in);
-    if (fd < 0) return fd;
-    socklen_t size = sizeof address;
-    if (getsockname(fd, &address.any, &size) < 0) {
-        int code = errno;
-        close(fd);
-        return -code;
-    }
-    *port = ntohs(address.in.sin_port);
-    return fd;
-}
-
 int vmdev_unlink_listener(int listener) {
     union any_address address;
     memset(&address, 0, sizeof address);
@@ -385,15 +365,11 @@ int vmdev_unlink_listener(int listener) {
     return unlink(address.un.sun_path) < 0 ? -errno : 0;
 }
 
-int vmdev_accept(int listener) {
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
 int vmdev_accept_waiting(int listener) {
     // Who has gone again since poll(2) must not make us wait for the next.
     if (fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK) < 0) return -errno;
-    return vmdev_accept(listener);
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    return fd < 0 ? -errno : fd;
 }
 
 int vmdev_peer(int fd, uint32_t *cid, char *host, size_t size) {

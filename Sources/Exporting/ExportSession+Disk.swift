@@ -8,7 +8,7 @@ extension ExportSession {
     ///
     /// The server gets our claimed descriptor and a socket that listens already: it needs no right to the node, nothing can
     /// change between check and use, and whoever is told of the channel can connect at once.
-    func exportDisk(_ taken: Exports.Taken) throws -> End {
+    func exportDisk(_ taken: borrowing Exports.Taken) throws -> End {
         let program = "qemu-nbd"
         guard ServerProcess.isInstalled(program) else {
             throw ExportRefusal(.failed, "\(program) is not installed in the source VM (Debian: qemu-utils)")

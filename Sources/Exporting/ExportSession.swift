@@ -81,7 +81,7 @@ public struct ExportSession {
         _ = announcement.make()
     }
 
-    private func serve(_ taken: Exports.Taken) throws -> End {
+    private func serve(_ taken: consuming Exports.Taken) throws -> End {
         if taken.device.usb != nil { try exportUSB(taken) } else { try exportDisk(taken) }
     }
 

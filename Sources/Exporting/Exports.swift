@@ -77,13 +77,16 @@ struct Exports {
     }
 
     /// A device that is ours to export.
-    struct Taken {
+    struct Taken: ~Copyable {
         let device: Device
         /// The port whose channel and name a disk is served under.
         let place: Port
         let isReadOnly: Bool
         let claim: Descriptor
         let locks: [HeldLock]
+
+        /// Gives the claim up, and keeps the locks, for as long as the answer lives.
+        consuming func locksAlone() -> [HeldLock] { locks }
     }
 
     private func find(_ wish: ExportRequest.Wish) throws(ExportRefusal) -> Device {

@@ -94,6 +94,14 @@ public final class Descriptor: Sendable {
         }
     }
 
+    /// From now on neither a read nor a write waits, by whoever has the same open file.
+    public func setNonBlocking() throws(SystemCallError) {
+        let flags = fcntl(raw, F_GETFL)
+        guard flags >= 0, fcntl(raw, F_SETFL, flags | O_NONBLOCK) >= 0 else {
+            throw SystemCallError("set up", "descriptor \(raw)", code: errno)
+        }
+    }
+
     /// Writes all of `bytes`.
     public func write(_ bytes: [UInt8]) throws(SystemCallError) {
         var rest = bytes[...]

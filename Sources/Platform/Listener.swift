@@ -14,22 +14,7 @@ public struct Listener: Sendable {
         descriptor = Descriptor(owning: raw)
     }
 
-    /// Listens on a free port of the loopback address, and tells which.
-    public static func local() throws(SystemCallError) -> (Listener, port: UInt16) {
-        var port: UInt16 = 0
-        let raw = unsafe vmdev_listen_locally(&port)
-        guard raw >= 0 else { throw SystemCallError("listen on", "the loopback address", code: raw) }
-        return (Listener(Descriptor(owning: raw)), port)
-    }
-
     init(_ descriptor: Descriptor) { self.descriptor = descriptor }
-
-    /// Takes a connection that waits: `descriptor` is readable then.
-    public func accept() throws(SystemCallError) -> Descriptor {
-        let raw = vmdev_accept(descriptor.raw)
-        guard raw >= 0 else { throw SystemCallError("accept", "a connection", code: raw) }
-        return Descriptor(owning: raw)
-    }
 
     /// Takes a UNIX socket out of the file system.
     public func unlink() { _ = vmdev_unlink_listener(descriptor.raw) }

@@ -8,12 +8,12 @@ public struct ServerProcess: ~Copyable {
     /// Starts `program`, looked up among the system's. `socket` becomes its descriptor 3 as systemd passes one
     /// (sd_listen_fds(3)), `device` its descriptor 4; it has no other of ours. What it says goes to our standard error.
     public init(
-        _ program: String, _ arguments: [String], socket: Descriptor? = nil, device: Descriptor
+        _ program: String, _ arguments: [String], socket: Descriptor, device: Descriptor
     ) throws(SystemCallError) {
         var words = unsafe ([program] + arguments).map { unsafe strdup($0) } + [nil]
         defer { unsafe words.forEach { unsafe free($0) } }
         var pid: Int32 = 0
-        let code = unsafe vmdev_start_server(&words, socket?.raw ?? -1, device.raw, &pid)
+        let code = unsafe vmdev_start_server(&words, socket.raw, device.raw, &pid)
         guard code == 0 else { throw SystemCallError("run", program, code: code) }
         guard let process = ProcessHandle(pid: pid) else {
             throw SystemCallError("watch", "process \(pid)", code: vmdev_pidfd_open(pid))

@@ -16,7 +16,7 @@ struct VMDevExport: ParsableCommand {
               [Source sys-usb]
               Address=vsock:3:4900
 
-            Needs qemu-nbd (Debian: qemu-utils) for disks and usbredirect for USB devices.
+            Needs qemu-nbd (Debian: qemu-utils) for disks and libusbredirhost (libusbredirhost1) for USB devices.
             """)
 
     @Option(

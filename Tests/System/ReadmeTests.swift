@@ -32,7 +32,7 @@ struct ReadmeTests {
         "vmdevctl block attach --persistent work sys-usb:sdb": (
             "Tests/System/SourcePairTests.swift", #""attach", "--persistent", "work", device"#
         ),
-        "apt install qemu-utils usbredirect ./vmdevctl_*.deb":
+        "apt install qemu-utils libusbredirhost1 ./vmdevctl_*.deb":
             ("Tests/System/Container/package-story", "dpkg --install"),
         "systemctl enable --now vmdev-announced.socket": (
             "Tests/System/Container/source-story",

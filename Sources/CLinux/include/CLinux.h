@@ -50,8 +50,8 @@ int vmdev_start_command(const char *program, const char *arguments, size_t count
 int vmdev_memory_file(const char *name, size_t limit);
 
 /// Starts a program that serves one device: `arguments` end with NULL and begin with its name; `socket` becomes its
-/// descriptor 3, passed as systemd passes one (sd_listen_fds(3)), unless it is -1, and `device` its descriptor 4. It says
-/// what it has to say on our standard error, and is killed when we die.
+/// descriptor 3, passed as systemd passes one (sd_listen_fds(3)), and `device` its descriptor 4. It says what it has to say
+/// on our standard error, and is killed when we die.
 int vmdev_start_server(char *const *arguments, int socket, int device, int *pid);
 
 /// Connects to a port of a VM (vsock(7)), or of an IP address; answers the descriptor. -ETIMEDOUT when the time has passed.
@@ -71,14 +71,8 @@ int vmdev_accept_waiting(int listener);
 /// answers the descriptor. Of a UNIX socket that nobody serves any more the place is taken over.
 int vmdev_listen_beside(int socket, unsigned channel);
 
-/// Listens on a port of the loopback address that the kernel chooses, for one connection; answers the descriptor.
-int vmdev_listen_locally(uint16_t *port);
-
 /// Removes the UNIX socket that a descriptor listens on from the file system; another one is no error.
 int vmdev_unlink_listener(int socket);
-
-/// Takes a connection that waits; answers the descriptor.
-int vmdev_accept(int socket);
 
 /// Has the kernel look whether the other end of a TCP connection is still there, and end the connection when it has not
 /// answered for about a minute; another kind of socket is no error.

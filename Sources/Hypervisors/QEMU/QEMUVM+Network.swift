@@ -11,10 +11,11 @@ extension QEMUVM {
         guard let block = request.device.block else {
             throw HypervisorError(.unsupported, "VM \(name): \(request.device.name) is no disk")
         }
+        // Until then QEMU does nothing else, and tries again also what was denied to it. (The server listens already.)
         let storage = QMP.Storage(
             driver: "nbd", isReadOnly: request.readOnly, server: QMP.SocketAddress(disk.address),
             export: disk.export,
-            reconnectDelay: 3600, openTimeout: UInt32(clamping: max(1, timeout.components.seconds / 2)))
+            reconnectDelay: 3600, openTimeout: UInt32(clamping: min(max(1, timeout.components.seconds / 2), 60)))
         var device = QMP.Device(request, serial: block.serial, at: place)
         (device.werror, device.rerror) = ("stop", "stop")
         var undo: [QMPCommand<QMP.Nothing>] = []

@@ -15,6 +15,12 @@ enum Requirement {
         inPath(name) ? nil : "needs \(name) (apt-get install \(package))"
     }
 
+    static func library(_ name: String, of package: String) -> String? {
+        let folders = ["/usr/lib", "/lib"].flatMap { [$0, $0 + "/x86_64-linux-gnu"] }
+        return folders.contains { access("\($0)/\(name)", R_OK) == 0 }
+            ? nil : "needs \(name) (apt-get install \(package))"
+    }
+
     static let releaseBuild: String? =
         access(packageFolder + "/.build/release/vmdevctl", X_OK) == 0 ? nil : "needs the release build (make build)"
 

@@ -9,6 +9,7 @@ final class Console {
     private let socket: UnixSocket
     private var heard = ""
     private var number = 0
+    private var running = ""
 
     /// Connects and waits until the guest is up.
     init(_ path: String) throws {
@@ -28,6 +29,7 @@ final class Console {
     /// Starts a command, whose end is waited for by `finish`.
     func start(_ command: String) throws {
         number += 1
+        running = command
         let line = "\(command); echo guest: end \(number) $?\n"
         guard try socket.send(Array(line.utf8), until: Deadline(after: .seconds(60))) else {
             throw Failure("the guest does not take: \(command)")
@@ -38,7 +40,7 @@ final class Console {
     func finish(within time: Duration = .seconds(120)) throws -> String {
         let output = try hear("guest: end \(number) ", within: time)
         let status = try hear("\n", within: time)
-        guard status == "0" else { throw Failure("in the guest, status \(status): \(output)") }
+        guard status == "0" else { throw Failure("in the guest: \(running): status \(status): \(output)") }
         return output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
