@@ -10,6 +10,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+// From libusb.h, usbredirhost.h and usbredirparser.h, no more than is called.
 struct libusb_context;
 struct libusb_device_handle;
 struct usbredirhost;
@@ -19,7 +20,7 @@ struct libusb_pollfd {
 };
 
 enum { no_device_discovery = 2 };
-enum { read_io_error = -1, read_device_lost = -4 };
+enum { read_device_lost = -4 };
 enum { log_error = 1, log_warning = 2 };
 
 typedef void (*log_function)(void *, int, const char *);

@@ -24,7 +24,7 @@ public struct ExportSession {
             announcement: announcement)
     }
 
-    /// `patience` is how long the other side may take for its request, and a program of ours to come up.
+    /// `patience` is how long the other side may take for its request.
     init(
         root: Root, source: any DeviceSource, input: Descriptor, output: Descriptor, patience: Duration,
         announcement: Announcement? = nil
@@ -111,6 +111,4 @@ public struct ExportSession {
     }
 
     func answer(_ reply: ExportReply) throws { try output.write(reply.line()) }
-
-    func limit() -> Deadline { Deadline(after: patience) }
 }

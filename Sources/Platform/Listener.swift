@@ -33,14 +33,11 @@ extension Descriptor {
         return unsafe poll(&entry, 1, 0) > 0 && entry.revents & Int16(POLLHUP) != 0
     }
 
-    /// Waits until one of several has something to read or its other end has gone, and tells of each whether it is so; none
-    /// when the deadline came first.
-    public static func waitForAny(
-        _ descriptors: [Descriptor], until deadline: Deadline? = nil
-    ) throws(SystemCallError) -> [Bool] {
+    /// Waits until one of several has something to read or its other end has gone, and tells of each whether it is so.
+    public static func waitForAny(_ descriptors: [Descriptor]) throws(SystemCallError) -> [Bool] {
         var entries = descriptors.map { pollfd(fd: $0.raw, events: Int16(POLLIN), revents: 0) }
         while true {
-            let result = unsafe poll(&entries, UInt(entries.count), deadline?.milliseconds ?? -1)
+            let result = unsafe poll(&entries, UInt(entries.count), -1)
             if result >= 0 { return entries.map { $0.revents != 0 } }
             guard errno == EINTR else { throw SystemCallError("poll", "descriptors", code: errno) }
         }

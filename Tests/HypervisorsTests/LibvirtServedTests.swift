@@ -61,6 +61,34 @@ import Testing
         #expect(try vm.deadEnds() == [])
     }
 
+    @Test("A virsh that passes no open files is refused as such, and nothing is left of it in the VM")
+    func oldVirsh() throws {
+        let domain = try LibvirtDomain(ports: 1, on: LibvirtDaemon(.virsh))
+        // As 8.0 answers.
+        let program = domain.daemon.folder.path + "/old-virsh"
+        try """
+        #!/bin/sh
+        case "$*" in
+            *--pass-fds*)
+                echo "error: command 'qemu-monitor-command' doesn't support option --pass-fds" >&2
+                exit 1 ;;
+        esac
+        exec /usr/bin/virsh "$@"
+        """.write(toFile: program, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
+        let root = Root(domain.daemon.folder.path)
+        let virsh = Virsh(program: program, uri: Libvirt.uri(.system, root), environment: [])
+        let libvirt = Libvirt(
+            root: root, timeout: .seconds(60), way: LibvirtChoice(address: nil, virsh: virsh))
+        let vm = try libvirt.connect(to: domain.name, until: Deadline(after: .seconds(60)), waiting: true)
+        let request = try ExportedDisk().request()
+        #expect(try vm.place([request]) == [nil])
+        let error = #expect(throws: HypervisorError.self) { try vm.attach(request) }
+        #expect(error?.kind == .incapable)
+        #expect(error?.message.contains("libvirt 8.2 and later can") == true, "\(error?.message ?? "")")
+        #expect(try vm.attachments() == [])
+    }
+
     @Test("Whatever is in a name reaches QEMU as it is, and is no command", arguments: LibvirtDaemon.Way.allCases)
     func quoting(way: LibvirtDaemon.Way) throws {
         let domain = try LibvirtDomain(on: LibvirtDaemon(way))

@@ -129,7 +129,7 @@ public struct Libvirt: Hypervisor {
     }
 
     /// Below another root it is by its socket that libvirt is named.
-    private static func uri(_ connection: Connection, _ root: Root) -> String {
+    static func uri(_ connection: Connection, _ root: Root) -> String {
         guard connection == .system, !root.isHost else { return connection.rawValue }
         let path = root.path(
             sockets.first { (try? FileStatus.ofEntry(root.path($0))) != nil } ?? "/run/libvirt/libvirt-sock")

@@ -25,6 +25,9 @@ final class LibvirtMonitor: QMPChannel {
                 answers += Array(reply.utf8) + [UInt8(ascii: "\n")]
             }
         } catch {
+            if case .refused(let text) = error, text.hasSuffix("doesn't support option --pass-fds") {
+                throw .incapable("virsh cannot pass an open file to its QEMU; libvirt 8.2 and later can")
+            }
             throw .transport("libvirt, which passes it on to its QEMU: \(error.reason)")
         }
         return true

@@ -122,7 +122,7 @@ public struct QEMU: Hypervisor {
         switch error {
         case .transport(let reason) where reason.contains("no greeting"):
             busy(vm, "\(socketPath(of: vm)) accepts the connection but sends no greeting in time")
-        case .transport(let reason):
+        case .transport(let reason), .incapable(let reason):
             HypervisorError(.unreachable, "VM \(vm): \(socketPath(of: vm)): \(reason)")
         case .server:
             HypervisorError(.refused, "VM \(vm): its QMP socket cannot be used: \(error)")

@@ -192,6 +192,7 @@ extension QEMUVM {
         let kind: HypervisorError.Kind
         switch error {
         case .transport: kind = .unreachable
+        case .incapable: kind = .incapable
         case .server: kind = .refused
         case .undecodable: kind = .notUnderstood
         }

@@ -196,6 +196,8 @@ final class QMPConnection {
         }
         let done: Bool
         do { done = try channel.send(bytes, passing: requests.first?.passing, until: deadline) } catch {
+            // Then nothing has gone out.
+            if case .incapable = error { throw error }
             throw broken(error)
         }
         // Part of a command may have gone out: nothing sensible can follow it.

@@ -4,6 +4,8 @@ internal import Devices
 enum QMPError: Error, Equatable, CustomStringConvertible {
     /// No connection, or no answer in time; a reason in words.
     case transport(String)
+    /// Who passes commands on cannot pass on this one, and has not; a reason in words.
+    case incapable(String)
     /// QEMU's own error: its class of the QAPI schema and its text.
     case server(class: String, description: String)
     /// What came, described, and the first of its bytes.
@@ -14,7 +16,7 @@ enum QMPError: Error, Equatable, CustomStringConvertible {
 
     var description: String {
         switch self {
-        case .transport(let reason): reason
+        case .transport(let reason), .incapable(let reason): reason
         case .server(_, let text): "QEMU says '\(printable(text, limit: 512))'"
         case .undecodable(let what, let raw): "QEMU sent \(what): '\(printable(raw.prefix(Self.keptBytes)))'"
         }
