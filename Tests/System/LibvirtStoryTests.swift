@@ -59,6 +59,8 @@ struct LibvirtStoryTests {
             boot.expect(name, "status 0")
             #expect(!boot.read(name).contains("(attached"), "\(name): \(boot.read(name))")
         }
+        boot.expect("other.late-end", "status 0")
+        boot.expect("other.late-state", "running")
         boot.expect("media.restart", "status 0")
         boot.expect("media.stop", "status 0")
         boot.expect("media.stopped-state", "shut off")
