@@ -21,7 +21,7 @@ private final class Lab: Sendable {
         // The script becomes the QEMU, so that the lab ends with us.
         let outcome = try Child(
             "setpriv", ["--pdeathsig", "KILL", "env", "LAB_RUN=\(folder)", here + "/lab", "run", build]
-        ).finish(within: .seconds(3600))
+        ).finish(within: .seconds(4200))
         let console = (try? String(contentsOfFile: folder + "/console", encoding: .utf8)) ?? ""
         let isComplete = outcome.output.contains("scenarios: end")
         account = isComplete ? "" : "the lab did not come to its end: \(outcome)\(console.suffix(4000))"
