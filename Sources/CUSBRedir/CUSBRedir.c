@@ -2,7 +2,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,17 +150,18 @@ struct vmdev_usb_server *vmdev_usb_open(int device, int input, int output, char 
     return NULL;
 }
 
-size_t vmdev_usb_waits(struct vmdev_usb_server *server, struct vmdev_usb_wait *waits, size_t count) {
+size_t vmdev_usb_waits(struct vmdev_usb_server *server, struct pollfd *waits, size_t count) {
     size_t found = 0;
-    const struct vmdev_usb_wait own[] = {
-        {server->input, POLLIN}, {server->redir.has_output(server->host) > 0 ? server->output : -1, POLLOUT}};
+    const struct pollfd own[] = {
+        {.fd = server->input, .events = POLLIN},
+        {.fd = server->redir.has_output(server->host) > 0 ? server->output : -1, .events = POLLOUT}};
     for (size_t index = 0; index < 2; index++, found++) {
         if (found < count) waits[found] = own[index];
     }
     // Its timeouts are a descriptor as well (timerfd_create(2)).
     const struct libusb_pollfd **list = server->usb.get_pollfds(server->context);
     for (size_t index = 0; list && list[index]; index++, found++) {
-        if (found < count) waits[found] = (struct vmdev_usb_wait){list[index]->fd, list[index]->events};
+        if (found < count) waits[found] = (struct pollfd){.fd = list[index]->fd, .events = list[index]->events};
     }
     if (list) server->usb.free_pollfds(list);
     return found;

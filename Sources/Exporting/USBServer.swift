@@ -56,9 +56,9 @@ internal import Platform
     }
 
     private func waits() -> [pollfd] {
-        var waits = [vmdev_usb_wait](repeating: vmdev_usb_wait(), count: 16)
+        var waits = [pollfd](repeating: pollfd(), count: 16)
         let count = unsafe vmdev_usb_waits(server, &waits, waits.count)
-        return waits.prefix(count).map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
+        return Array(waits.prefix(count))
     }
 
     deinit { unsafe vmdev_usb_close(server) }

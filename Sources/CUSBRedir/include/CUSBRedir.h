@@ -4,15 +4,10 @@
 #ifndef VMDEV_CUSBREDIR_H
 #define VMDEV_CUSBREDIR_H
 
+#include <poll.h>
 #include <stddef.h>
 
 struct vmdev_usb_server;
-
-/// What there is to wait for, as in poll(2).
-struct vmdev_usb_wait {
-    int descriptor;
-    short events;
-};
 
 enum vmdev_usb_end {
     /// It goes on.
@@ -32,7 +27,7 @@ int vmdev_usb_is_installed(void);
 struct vmdev_usb_server *vmdev_usb_open(int device, int input, int output, char *message, size_t size);
 
 /// What there is to wait for until there is something to do: at most `count` are stored, and the number of all is answered.
-size_t vmdev_usb_waits(struct vmdev_usb_server *server, struct vmdev_usb_wait *waits, size_t count);
+size_t vmdev_usb_waits(struct vmdev_usb_server *server, struct pollfd *waits, size_t count);
 
 /// Does what can be done without waiting.
 enum vmdev_usb_end vmdev_usb_serve(struct vmdev_usb_server *server);
