@@ -23,8 +23,11 @@ NAMES = qvm-device qvm-block qvm-usb qvm-pci qvm-mic
 LOCKING = ^(Applying|Control)Tests
 # A whole host on an emulated processor: it runs alone, so that the others leave it the time that it needs.
 LAB = ^SystemTests.LabTests
+# Two emulated guests, one test after the other. The others wait for processes half of the time, so these run beside them.
+PAIRS = ^SystemTests.SourcePairTests
+TESTS = $(SWIFT) test --skip-build --disable-xctest
 
-.PHONY: build demo lab test install deb crash fuzz sanitize bench clean help
+.PHONY: build demo lab test test-pairs test-others install deb crash fuzz sanitize bench clean help
 
 # The C++ library that Swift's own needs is linked in: to load it takes a fifth of the start of a program. With no archive of it
 # the shared one is taken. No program looks for libraries beside itself.
@@ -41,12 +44,9 @@ demo: ## assign a disk, boot a real VM with it, take the disk away, see the boot
 	@.ci/packages demo
 	@Tests/System/Demo/demo
 
-lab: ## boot a whole Debian host with USB, PCI, sound and disks, and the programs in it; leaves a prompt (as root)
+lab: build ## boot a whole Debian host with USB, PCI, sound and disks, and the programs in it; leaves a prompt (as root)
 	@.ci/packages test
-	$(SWIFT) build --product vmdev-apply
-	$(SWIFT) build --product vmdevctl
-	$(SWIFT) build --product vmdev-generator
-	@Tests/System/Lab/lab prompt .build/debug
+	@Tests/System/Lab/lab prompt $(RELEASE)
 
 # Warnings are errors in the build; CI decides only whether a test may be skipped.
 test: ## format, warnings, unit and system tests (the system tests as root)
@@ -56,11 +56,17 @@ test: ## format, warnings, unit and system tests (the system tests as root)
 	$(MAKE) build
 	Tests/System/Guest/make-guest .build/guest >/dev/null
 	Tests/System/Lab/make-lab .build/lab >/dev/null
-	$(SWIFT) test --skip-build --disable-xctest --filter '$(LOCKING)'
-	$(SWIFT) test --skip-build --disable-xctest --skip '$(LOCKING)' --skip '$(LAB)'
-	$(SWIFT) test --skip-build --disable-xctest --filter '$(LAB)'
+	$(TESTS) --filter '$(LOCKING)'
+	$(MAKE) --jobs=2 --output-sync=target test-pairs test-others
+	$(TESTS) --filter '$(LAB)'
 	SWIFT='$(SWIFT)' Tests/Fuzz/fuzz 3
 	@echo "make test: all passed"
+
+# Nothing is built here, so that the one need not wait for the other's lock on the build.
+test-pairs:
+	$(TESTS) --ignore-lock --filter '$(PAIRS)'
+test-others:
+	$(TESTS) --ignore-lock --skip '$(LOCKING)' --skip '$(LAB)' --skip '$(PAIRS)'
 
 crash: ## kill the programs at each system call in turn, and have each one fail (as root; a quarter of an hour)
 	@.ci/packages test

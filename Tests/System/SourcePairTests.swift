@@ -6,7 +6,7 @@ import Testing
 @Suite(
     "Two VMs, one with a stick and a disk and one without", .serialized, needsWholeHost,
     needs(
-        Requirement.command("qemu-nbd", of: "qemu-utils"),
+        Requirement.releaseBuild, Requirement.command("qemu-nbd", of: "qemu-utils"),
         Requirement.library("libusbredirhost.so.1", of: "libusbredirhost1"),
         Requirement.command("systemd-socket-activate", of: "systemd"),
         Requirement.command("virsh", of: "libvirt-clients"), Requirement.command("libvirtd", of: "libvirt-daemon")))

@@ -21,8 +21,21 @@ enum Requirement {
             ? nil : "needs \(name) (apt-get install \(package))"
     }
 
-    static let releaseBuild: String? =
-        access(packageFolder + "/.build/release/vmdevctl", X_OK) == 0 ? nil : "needs the release build (make build)"
+    /// The release build, of the sources as they are: a build leaves at least one program newer than each of them.
+    static let releaseBuild: String? = {
+        let programs = ["vmdev-apply", "vmdevctl", "vmdev-generator", "vmdev-export"]
+        let files = FileManager.default.enumerator(atPath: packageFolder + "/Sources")?.compactMap { $0 as? String }
+        let sources = (files ?? []).filter { [".swift", ".c", ".h"].contains(where: $0.hasSuffix) }
+        guard let built = programs.compactMap({ lastChange(of: ".build/release/" + $0) }).max(),
+            let changed = sources.compactMap({ lastChange(of: "Sources/" + $0) }).max(), built >= changed
+        else { return "needs the release build (make build)" }
+        return nil
+    }()
+
+    private static func lastChange(of file: String) -> Date? {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: packageFolder + "/" + file)
+        return attributes?[.modificationDate] as? Date
+    }
 
     static let isCI = ProcessInfo.processInfo.environment["CI"] == "true"
 

@@ -38,9 +38,11 @@ final class Box<Value: Sendable>: Sendable {
         filled.signal()
     }
 
+    /// Waits for it; whoever asks later has it at once.
     var value: Value {
         while true {
             filled.wait()
+            defer { filled.signal() }
             if let value = content.withLock(\.self) { return value }
         }
     }

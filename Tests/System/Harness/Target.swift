@@ -46,7 +46,7 @@ final class LibvirtTarget: Target {
         try host.write(
             "/work.xml",
             """
-            <domain type='qemu'><name>work</name><memory unit='MiB'>384</memory><vcpu>1</vcpu><cpu mode='maximum'/>
+            <domain type='qemu'><name>work</name><memory unit='MiB'>384</memory><vcpu>1</vcpu>
             <os><type arch='x86_64' machine='q35'>hvm</type><kernel>\(kernel)</kernel><initrd>\(initrd)</initrd>
             <cmdline>\(commandLine)</cmdline></os><features><acpi/></features><on_reboot>destroy</on_reboot>
             <devices><controller type='pci' model='pcie-root'/><controller type='usb' model='qemu-xhci' ports='15'/>

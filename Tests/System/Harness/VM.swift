@@ -43,7 +43,7 @@ final class VM {
         self.name = name
         let command =
             [
-                "-name", answersTo ?? name, "-S", "-machine", room.machine, "-accel", "tcg", "-cpu", "max",
+                "-name", answersTo ?? name, "-S", "-machine", room.machine, "-accel", "tcg",
                 "-m", guest == nil ? "32" : "256", "-nodefaults", "-no-user-config", "-display", "none",
                 "-no-reboot",
                 "-qmp", "unix:\(host.root)/run/vmdev/qmp/\(name).sock,server=on,wait=off",
