@@ -71,7 +71,7 @@ test-others:
 crash: ## kill the programs at each system call in turn, and have each one fail (as root; a quarter of an hour)
 	@.ci/packages test
 	CI=true $(SWIFT) build --build-tests
-	VMDEV_EXHAUSTIVE=1 $(SWIFT) test --skip-build --disable-xctest --filter CrashTests
+	VMDEV_EXHAUSTIVE=1 $(TESTS) --filter CrashTests
 
 fuzz: ## feed whatever reads what others wrote with made-up input, FUZZ_SECONDS (300) each
 	@.ci/packages build

@@ -31,10 +31,7 @@ private struct Lab {
         // The script becomes the QEMU, so that the lab ends with us.
         let outcome = try Child(
             "setpriv",
-            [
-                "--pdeathsig", "KILL", "env", "LAB_RUN=\(folder)", here + "/lab", "run",
-                packageFolder + "/.build/release",
-            ] + share
+            ["--pdeathsig", "KILL", "env", "LAB_RUN=\(folder)", here + "/lab", "run", releaseFolder] + share
         ).finish(within: .seconds(3600))
         let console = (try? String(contentsOfFile: folder + "/console", encoding: .utf8)) ?? ""
         let isComplete = outcome.output.contains("scenarios: end")

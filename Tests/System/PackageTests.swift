@@ -63,11 +63,10 @@ private final class Machine: StoryResult {
 }
 
 private let containers = packageFolder + "/.build/container"
-private let release = packageFolder + "/.build/release"
 
 /// Makes the package of that version from the release build.
 private func makePackage(_ version: String, in folder: String) throws -> String {
-    let outcome = try Child(packageFolder + "/units/debian/make-deb", [folder, release, version])
+    let outcome = try Child(packageFolder + "/units/debian/make-deb", [folder, releaseFolder, version])
         .finish(within: .seconds(300))
     guard outcome.status == 0 else { throw Failure("there is no package: \(outcome)") }
     return outcome.output.trimmingCharacters(in: .newlines)

@@ -21,20 +21,22 @@ enum Requirement {
             ? nil : "needs \(name) (apt-get install \(package))"
     }
 
-    /// The release build, of the sources as they are: a build leaves at least one program newer than each of them.
+    /// The release build, whole and of the sources as they are: a build leaves at least one program newer than each of them.
     static let releaseBuild: String? = {
-        let programs = ["vmdev-apply", "vmdevctl", "vmdev-generator", "vmdev-export"]
-        let files = FileManager.default.enumerator(atPath: packageFolder + "/Sources")?.compactMap { $0 as? String }
-        let sources = (files ?? []).filter { [".swift", ".c", ".h"].contains(where: $0.hasSuffix) }
-        guard let built = programs.compactMap({ lastChange(of: ".build/release/" + $0) }).max(),
-            let changed = sources.compactMap({ lastChange(of: "Sources/" + $0) }).max(), built >= changed
+        let names = ["vmdev-apply", "vmdevctl", "vmdev-generator", "vmdev-export"]
+        let programs = names.map { releaseFolder + "/" + $0 }
+        let folder = packageFolder + "/Sources"
+        let files = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
+        let sources = files.filter { file in [".swift", ".c", ".h"].contains { file.hasSuffix($0) } }
+        guard programs.allSatisfy({ access($0, X_OK) == 0 }),
+            let built = programs.compactMap(lastChange(of:)).max(),
+            let changed = sources.compactMap({ lastChange(of: folder + "/" + $0) }).max(), built >= changed
         else { return "needs the release build (make build)" }
         return nil
     }()
 
-    private static func lastChange(of file: String) -> Date? {
-        let attributes = try? FileManager.default.attributesOfItem(atPath: packageFolder + "/" + file)
-        return attributes?[.modificationDate] as? Date
+    private static func lastChange(of path: String) -> Date? {
+        (try? FileManager.default.attributesOfItem(atPath: path))?[.modificationDate] as? Date
     }
 
     static let isCI = ProcessInfo.processInfo.environment["CI"] == "true"

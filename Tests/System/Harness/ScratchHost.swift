@@ -76,3 +76,6 @@ func program(_ name: String) throws -> String {
 
 /// The folder that Package.swift is in.
 let packageFolder = URL(filePath: #filePath).appending(path: "../../../..").standardizedFileURL.path
+
+/// The folder of the programs as they are installed (`make build`); `Requirement.releaseBuild` says whether they are there.
+let releaseFolder = packageFolder + "/.build/release"

@@ -85,7 +85,7 @@ final class SourcePair {
         daemon = hypervisor == .libvirt ? try LibvirtDaemon(in: TemporaryFolder(of: host.root)) : nil
         let folder = try tool(
             packageFolder + "/Tests/System/Guest/make-source", packageFolder + "/.build/guest",
-            packageFolder + "/.build/release/vmdev-export")
+            releaseFolder + "/vmdev-export")
         commandLine = try String(contentsOfFile: folder + "/arguments", encoding: .utf8)
             .trimmingCharacters(in: .newlines)
         kernel = folder + "/kernel"
