@@ -93,9 +93,9 @@ final class SourcePair {
         channel = SourceAddress.channel(for: try Port("sdb", of: .block), of: .block)
         port = try SourcePair.freePort(with: channel)
         calls = try SourcePair.freePort(with: 1)
-        for (path, size) in [(stick, 4 << 20), (disk, 16 << 20)] {
+        for path in [stick, disk] {
             let bytes = Data(
-                (0..<size / 8).flatMap { _ in withUnsafeBytes(of: UInt64.random(in: 0 ... .max), Array.init) })
+                (0..<(4 << 20) / 8).flatMap { _ in withUnsafeBytes(of: UInt64.random(in: 0 ... .max), Array.init) })
             try bytes.write(to: URL(filePath: path))
         }
         try host.write(
