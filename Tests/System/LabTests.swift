@@ -3,11 +3,12 @@ import Testing
 
 /// One boot of the lab, and what came of the scenarios that it ran.
 private struct Lab {
-    /// Two side by side, each with one emulated processor, which is what a host with two processors emulates quickest. Booted
+    private static let count = 2
+    /// Side by side, each with one emulated processor, which is what a host with two processors emulates quickest. Booted
     /// by the first test that asks, for all of them; each scenario is of one of them.
-    static let boots = (0..<2).map { place in
+    static let boots = (0..<count).map { place in
         let boot = Box<Result<Lab, any Error>>()
-        let share = scenarios.indices.filter { $0 % 2 == place }.map { scenarios[$0] }
+        let share = stride(from: place, to: scenarios.count, by: count).map { scenarios[$0] }
         Thread.detachNewThread { boot.fill(Result { try Lab(running: share) }) }
         return (share: share, outcome: boot)
     }

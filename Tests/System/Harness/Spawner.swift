@@ -28,7 +28,7 @@ final class Spawner: Sendable {
     }
 }
 
-/// A result that somebody waits for, once.
+/// A result that is waited for.
 final class Box<Value: Sendable>: Sendable {
     private let content = Mutex<Value?>(nil)
     private let filled = DispatchSemaphore(value: 0)
